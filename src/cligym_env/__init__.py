@@ -1,0 +1,1 @@
+"""Gymnasium environments in which terminal agents break and repair real repositories."""

@@ -1,0 +1,1 @@
+"""Back ends: what starts machines. One file each, found by name; see ``core.Backend``."""

@@ -1,0 +1,1 @@
+"""Exporters: trajectories in somebody's format. One file each; see ``core.Exporter``."""

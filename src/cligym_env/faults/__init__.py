@@ -1,0 +1,1 @@
+"""Fault families, one file each in a folder per category; see ``core.FaultFamily``."""

@@ -1,0 +1,1 @@
+"""Policies: what chooses actions. One file each; see ``core.Policy``."""
