@@ -346,6 +346,12 @@ class Usage:
         files: other files opened or looked up with success, absolute paths.
         variables: environment variables read → the value they had, ``None`` when unset.
         programs: programs executed, absolute paths.
+        functions: source file below the work folder → qualified name of each function the tests
+            called → how many tests called it; Python only, the test files left out.
+        written: folders in which the tests create files, temporary ones left out.
+
+    Modules and libraries that a bare, empty run of the runner needs too are left out: without
+    them no test runs at all.
     """
 
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -353,6 +359,8 @@ class Usage:
     files: tuple[str, ...] = ()
     variables: Mapping[str, str | None] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
+    functions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
