@@ -1,0 +1,356 @@
+"""A persistent bash over any stream of bytes: the protocol the back ends share.
+
+The shell is an *interactive* bash without line editing, for an interactive bash outlives an
+interrupt and ``set -u``. Two lines are sent per command: ``eval <quoted command>`` with standard
+input empty, and a second one that prints a marker with a fresh nonce, the exit status and the
+directory. As a line of its own the marker comes after an interrupt too. Output and marker take
+one stream, so neither overtakes the other. A policy can forge a marker, and then deceives itself
+only: nothing rewarded depends on a shell's output.
+
+At its deadline a command is interrupted, then killed up to three times, then the shell is given
+up and a new one takes its directory; all within 5 s. One thing is beyond reach: when a command
+that *ignores* interrupts is killed, bash goes on with the next command of the same line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from cligym_env.core import ExecResult
+from cligym_env.errors import ActionError, SandboxLostError, ShellLostError
+
+__all__ = ["ARGV", "BashSession", "CappedOutput", "Channel"]
+
+ARGV = ("/bin/bash", "--noprofile", "--norc", "--noediting", "-i")
+"""How a channel starts bash, in a session of its own, its output all in one pipe."""
+
+_SETUP = b"set +o history +H; PS1= PS2=; unset HISTFILE MAILCHECK; exec 62>&1 2>&1\n"
+_INLINE_BYTES = 4_000  # bash reads a pipe byte by byte; what is longer goes through a file
+_KEEP_BYTES = 8_192  # held back while a marker may still be coming: a directory has up to 4 KB
+_OPEN_S = 20.0  # for a new shell to answer; it takes milliseconds on a machine that is not busy
+_INTERRUPT_S = 1.0  # the three add up to 4.6 s, so that a call is back 5 s after its deadline
+_KILL_S = 0.6
+_REOPEN_S = 1.8
+_N_KILLS = 3
+
+# An interactive bash without a terminal complains whenever a signal kills its child.
+_NOISE = re.compile(rb"bash: \[\d+: \d+ \(\d+\)\] tcsetattr: Inappropriate ioctl for device\n")
+
+
+class Channel(Protocol):
+    """One running bash, as a back end reaches it. Every call returns soon; none blocks for good.
+
+    A back end's ``open_channel(cwd)`` starts ``ARGV`` in that directory, or in ``/`` when it is
+    gone, and raises ``ShellLostError`` or ``SandboxLostError``. ``close`` may come from another
+    thread while ``recv`` waits, which then gives ``b""``.
+    """
+
+    def send(self, data: bytes) -> None:
+        """Write to the shell's standard input; each call begins a command.
+
+        Raises:
+            OSError: the shell is gone.
+        """
+        ...
+
+    def recv(self, timeout_s: float) -> bytes | None:
+        """Read what the shell and its children printed.
+
+        Returns:
+            Some bytes; ``None`` when none came in time; ``b""`` when the shell itself has ended
+            and its output was read, even if a child of it holds the stream open.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """SIGINT to the shell and all that runs below it, none of them sooner than the rest."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL to what was started below the shell since the last ``send``, SIGINT to the shell.
+
+        All together again; what stands still is continued. Returns when the killed are gone.
+        """
+        ...
+
+    def exit_code(self) -> int:
+        """Status of the ended shell, 128+n after signal n; asked after ``recv`` gave ``b""``."""
+        ...
+
+    def stage(self, data: bytes) -> str:
+        """Put a file where the shell's user can read it, outside the sandbox's disk if possible."""
+        ...
+
+    def unstage(self, path: str) -> None:
+        """Remove a staged file."""
+        ...
+
+    def close(self) -> None:
+        """Kill the shell and what it runs in the foreground, give everything back; harmless twice."""
+        ...
+
+
+class CappedOutput:
+    """Keeps the first half and the last half of a stream, and counts what lay between.
+
+    Args:
+        limit_bytes: how much is kept.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._n_head = (limit_bytes + 1) // 2
+        self._n_tail = limit_bytes - self._n_head
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._n_cut = 0
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next piece of the stream."""
+        room = self._n_head - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        if not data:
+            return
+        self._tail += data
+        if len(self._tail) > 2 * self._n_tail + 65_536:  # rarely, so that a flood stays cheap
+            self._trim()
+
+    def _trim(self) -> None:
+        excess = len(self._tail) - self._n_tail
+        if excess > 0:
+            del self._tail[:excess]
+            self._n_cut += excess
+
+    def result(self) -> tuple[bytes, int]:
+        """Give what was kept, and how many bytes were not."""
+        self._trim()
+        return bytes(self._head + self._tail), self._n_cut
+
+
+class BashSession:
+    """A persistent shell; keeps the promises of ``core.Shell``. Calls from several threads queue.
+
+    Args:
+        open_channel: starts a bash in a directory.
+        output_bytes: how much of a command's output is kept.
+        cwd: where the first shell starts.
+
+    Raises:
+        SandboxLostError: the sandbox is gone.
+        ShellLostError: no shell answers.
+    """
+
+    def __init__(
+        self, open_channel: Callable[[str], Channel], *, output_bytes: int, cwd: str = "/"
+    ) -> None:
+        self._open_channel = open_channel
+        self._output_bytes = output_bytes
+        self._cwd = cwd
+        self._lock = threading.Lock()
+        self._closed = False
+        self._status = 0
+        self._channel: Channel | None = None
+        self._reader: _Reader
+        self._open(_OPEN_S)
+
+    def run(self, command: str, *, timeout_s: float) -> ExecResult:
+        """Run one command; see ``core.Shell.run``.
+
+        Raises:
+            ActionError: the command holds a NUL.
+            SandboxLostError: the sandbox is gone.
+            ShellLostError: the sandbox lives but starts no shell any more, or this one is closed.
+        """
+        code = command.encode("utf-8", "surrogateescape")
+        if b"\0" in code:
+            raise ActionError("a command cannot hold a NUL character")
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            if self._closed:
+                raise ShellLostError("this shell is closed")
+            reopened = self._channel is None
+            if reopened:
+                self._open(_OPEN_S)
+            result = self._run(code, deadline)
+        if reopened and not result.restarted:
+            result = ExecResult(result.exit_code, result.output, result.n_dropped_bytes, restarted=True)
+        return result
+
+    def close(self) -> None:
+        """End the shell; harmless twice."""
+        self._closed = True
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    # ── one command ─────────────────────────────────────────────────────────────────────────
+
+    def _run(self, code: bytes, deadline: float) -> ExecResult:
+        channel, reader = self._channel, self._reader
+        assert channel is not None
+        output = CappedOutput(self._output_bytes)
+        staged = ""
+        if len(code) > _INLINE_BYTES:
+            staged = channel.stage(code)
+            action = b"\\builtin . " + staged.encode()
+        else:
+            action = b"\\builtin eval -- " + _quote(code)
+        try:
+            nonce = _nonce()
+            # 62 is closed inside, so that no child inherits it and no `exec >file` stays.
+            self._send(
+                channel, self._restore() + action + b" </dev/null >&62 2>&62 62>&-\n" + _marker(nonce)
+            )
+            marker = reader.until(nonce, output, deadline)
+            timed_out = marker is None and not reader.ended
+            if timed_out:
+                marker = self._end(channel, output, nonce)
+        finally:
+            if staged and self._channel is channel:
+                channel.unstage(staged)
+        exit_code: int | None = None
+        if marker is not None:
+            self._status, self._cwd = marker[0], marker[1] or self._cwd
+            exit_code = marker[0]
+        else:
+            exit_code = self._replace(channel, reader)
+        kept, n_dropped = output.result()
+        if b"] tcsetattr: " in kept:
+            kept = _NOISE.sub(b"", kept)
+        return ExecResult(None if timed_out else exit_code, kept, n_dropped, restarted=marker is None)
+
+    def _restore(self) -> bytes:
+        """Give the last command's status back to ``$?``, which the marker has taken, without a fork."""
+        if not self._status:
+            return b""
+        return b"\\builtin . /dev/fd/0 2>/dev/null <<<'return %d' && :;" % self._status
+
+    def _send(self, channel: Channel, data: bytes) -> None:
+        try:
+            channel.send(data)
+        except OSError:  # it has ended; the reader finds that out, and what it still said
+            return
+
+    def _end(self, channel: Channel, output: CappedOutput, nonce: bytes) -> tuple[int, str] | None:
+        """Climb the ladder after a deadline; the marker when the shell could be kept."""
+        marker = self._after(channel.interrupt, output, nonce, _INTERRUPT_S)
+        for _ in range(_N_KILLS):
+            if marker is not None or self._reader.ended:
+                break
+            marker = self._after(channel.kill, output, nonce, _KILL_S)
+        if marker is None:
+            return None
+        # An interrupt may have reached a shell already back at its prompt: whatever that printed
+        # belongs to this command, and only a shell that answers again is kept.
+        again = _nonce()
+        self._send(channel, _marker(again))
+        if self._reader.until(again, output, time.monotonic() + _KILL_S) is None:
+            return None
+        return marker
+
+    def _after(
+        self, act: Callable[[], None], output: CappedOutput, nonce: bytes, wait_s: float
+    ) -> tuple[int, str] | None:
+        until = time.monotonic() + wait_s
+        act()
+        return self._reader.until(nonce, output, until)
+
+    # ── the shell itself ────────────────────────────────────────────────────────────────────
+
+    def _open(self, wait_s: float) -> None:
+        channel = self._open_channel(self._cwd)
+        reader = _Reader(channel)
+        nonce = _nonce()
+        self._send(channel, _SETUP + _marker(nonce))
+        marker = reader.until(nonce, CappedOutput(0), time.monotonic() + wait_s)
+        if marker is None or self._closed:
+            channel.close()
+            raise ShellLostError("a new shell does not answer")
+        self._channel, self._reader, self._status = channel, reader, 0
+        self._cwd = marker[1] or self._cwd
+
+    def _replace(self, channel: Channel, reader: _Reader) -> int | None:
+        """Put a new shell in the place of one that ended or hangs; the status of the old one."""
+        exit_code = channel.exit_code() if reader.ended else None
+        if self._closed:
+            raise SandboxLostError("the sandbox was closed while a command ran")
+        self._channel = None
+        channel.close()
+        # Should that fail, this command's result still counts: the next one tries again, and tells.
+        with contextlib.suppress(ShellLostError):
+            self._open(_REOPEN_S)
+        return exit_code
+
+
+class _Reader:
+    """Takes a channel's stream apart at the markers."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._held = bytearray()
+        self.ended = False
+
+    def until(self, nonce: bytes, output: CappedOutput, deadline: float) -> tuple[int, str] | None:
+        """Read to the marker with this nonce, or to the deadline or the shell's end.
+
+        What stands before the marker goes into the output. After a deadline all but the last few
+        bytes have, and a later call goes on; after the shell's end, all.
+        """
+        start = b"\x1e" + nonce + b" "
+        while True:
+            found = self._held.find(start)
+            end = self._held.find(b"\0", found) if found >= 0 else -1
+            if end >= 0:
+                status, _, cwd = bytes(self._held[found + len(start) : end]).partition(b" ")
+                output.feed(_without_trace(self._held[:found], nonce))
+                del self._held[: end + 1]
+                # Whoever forges a marker may write anything there.
+                return int(status) & 255 if status.isdigit() else 255, _absolute(cwd)
+            excess = len(self._held) - _KEEP_BYTES
+            if found < 0 < excess:
+                output.feed(memoryview(self._held)[:excess])
+                del self._held[:excess]
+            if self.ended:
+                break
+            data = self._channel.recv(max(0.0, deadline - time.monotonic()))
+            if data is None:
+                return None
+            self.ended = not data
+            self._held += data
+            if time.monotonic() > deadline and start not in self._held:
+                return None
+        output.feed(_without_trace(self._held, nonce))
+        self._held.clear()
+        return None
+
+
+def _without_trace(text: bytearray, nonce: bytes) -> bytes:
+    """Cut what ``set -x`` and ``set -v`` print of the marker's own line."""
+    found = text.rfind(b"printf '\\036" + nonce)
+    if found < 0:
+        return bytes(text)
+    head = bytes(text[:found]).removesuffix(b"builtin ").removesuffix(b"\\")
+    return re.sub(rb"\++ \Z", b"", head)
+
+
+def _absolute(cwd: bytes) -> str:
+    return cwd.decode("utf-8", "surrogateescape") if cwd.startswith(b"/") else ""
+
+
+def _quote(code: bytes) -> bytes:
+    return b"'" + code.replace(b"'", b"'\\''") + b"'"
+
+
+def _nonce() -> bytes:
+    return secrets.token_hex(8).encode()
+
+
+def _marker(nonce: bytes) -> bytes:
+    return b"\\builtin printf '\\036" + nonce + b' %s %s\\0\' "$?" "${PWD-}" >&62\n'
