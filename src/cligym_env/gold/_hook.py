@@ -1,0 +1,114 @@
+"""Runs INSIDE a throw-away sandbox, in every Python that starts there: notes what it uses.
+
+The file is written into the sandbox as text and loaded from a ``.pth``; it imports nothing but the
+standard library. What it saw goes to one JSON file per process in the folder beside it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+__all__ = ["start"]
+
+_NOISE = ("/_pytest/", "/pytest/", "/pluggy/", "/pytest_timeout.py", "/subprocess.py")
+_THROUGH = ("<frozen os>", "<frozen _collections_abc>", "/os.py", "/_collections_abc.py")
+_WHOLE = ("copy", "__iter__", "keys", "items", "values")
+
+
+def start(folder: str, workdir: str) -> None:
+    """Watch this process from now on.
+
+    Args:
+        folder: gets ``<pid>.json`` at the process's end; writable for everybody.
+        workdir: functions in files below it are noted.
+    """
+    seen = _Seen(folder, workdir.rstrip("/") + "/")
+    environment = type(os.environ)
+    plain = environment.__getitem__
+
+    def getitem(self: Any, key: Any) -> Any:
+        if isinstance(key, str) and _wanted(sys._getframe(1)):
+            seen.variables.add(key)
+        return plain(self, key)
+
+    environment.__getitem__ = getitem  # type: ignore[method-assign]
+    leave = os._exit
+
+    def exit_now(status: int) -> Any:
+        seen.dump()
+        leave(status)
+
+    os._exit = exit_now
+    atexit.register(seen.dump)
+    sys.setprofile(seen.profile)
+    threading.setprofile(seen.profile)
+
+
+def _wanted(frame: FrameType | None) -> bool:
+    """Whether a read of a variable was asked for by name, and not by the runner."""
+    while frame is not None and frame.f_code.co_filename.endswith(_THROUGH):
+        if frame.f_code.co_name in _WHOLE:
+            return False
+        frame = frame.f_back
+    return frame is not None and not any(part in frame.f_code.co_filename for part in _NOISE)
+
+
+class _Seen:
+    """What one process used."""
+
+    def __init__(self, folder: str, prefix: str) -> None:
+        self.folder = folder
+        self.prefix = prefix
+        self.variables: set[str] = set()
+        self.initial = dict(os.environ)
+        self.calls: dict[tuple[str, str], set[bytes]] = {}
+        self.known: dict[Any, set[bytes] | None] = {}
+        self.data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+
+    def profile(self, frame: FrameType, event: str, _argument: object) -> None:
+        """Note a call of a function below the work folder, and in which test it was."""
+        if event != "call":
+            return
+        code = frame.f_code
+        try:
+            tests = self.known[code]
+        except KeyError:
+            tests = None
+            if code.co_filename.startswith(self.prefix) and not code.co_name.startswith("<"):
+                tests = self.calls.setdefault((code.co_filename, code.co_qualname), set())
+            self.known[code] = tests
+        if tests is not None:
+            test = self.data.get(b"PYTEST_CURRENT_TEST")
+            if test:
+                tests.add(test.rpartition(b" (")[0])
+
+    def dump(self) -> None:
+        """Write the file; a later call of the same process replaces it."""
+        sys.setprofile(None)
+        modules = {
+            name: module.__file__
+            for name, module in list(sys.modules.items())
+            if isinstance(getattr(module, "__file__", None), str)
+        }
+        import json  # noqa: PLC0415  (here, so that it does not count as a module of the tests)
+
+        with open("/proc/self/maps") as stream:
+            mapped = {line.split(None, 5)[5].strip() for line in stream if line.count("/")}
+        ids = sorted({test for tests in self.calls.values() for test in tests})
+        places = {test: number for number, test in enumerate(ids)}
+        content = {
+            "modules": modules,
+            "mapped": sorted(mapped),
+            "variables": {name: self.initial.get(name) for name in sorted(self.variables)},
+            "tests": [test.decode("utf-8", "replace") for test in ids],
+            "calls": [[*key, sorted(places[test] for test in tests)] for key, tests in self.calls.items()],
+        }
+        path = f"{self.folder}/{os.getpid()}.json"
+        with open(path + ".part", "w") as stream:
+            json.dump(content, stream)
+        os.rename(path + ".part", path)
