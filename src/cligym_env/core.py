@@ -349,6 +349,9 @@ class Usage:
         functions: source file below the work folder → qualified name of each function the tests
             called → how many tests called it; Python only, the test files left out.
         written: folders in which the tests create files, temporary ones left out.
+        events: audit events of Python that tests raise (``socket.bind`` …) → in how many tests.
+        importers: name of a module, or path of a library, → how many of the passing tests lie
+            in files that cannot be imported without it.
 
     Modules and libraries that a bare, empty run of the runner needs too are left out: without
     them no test runs at all.
@@ -361,6 +364,8 @@ class Usage:
     programs: tuple[str, ...] = ()
     functions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     written: tuple[str, ...] = ()
+    events: Mapping[str, int] = field(default_factory=dict)
+    importers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,18 @@ __all__ = ["start"]
 
 _NOISE = ("/_pytest/", "/pytest/", "/pluggy/", "/pytest_timeout.py", "/subprocess.py")
 _THROUGH = ("<frozen os>", "<frozen _collections_abc>", "/os.py", "/_collections_abc.py")
+_EVENTS = (
+    "ctypes.",
+    "_thread.",
+    "fcntl.",
+    "glob.",
+    "marshal.",
+    "mmap.",
+    "os.",
+    "pickle.",
+    "pty.",
+    "shutil.",
+) + ("signal.", "socket.", "sqlite3.", "subprocess.", "tempfile.", "time.sleep", "urllib.", "webbrowser.")
 _WHOLE = ("copy", "__iter__", "keys", "items", "values")
 
 
@@ -45,6 +57,7 @@ def start(folder: str, workdir: str) -> None:
 
     os._exit = exit_now
     atexit.register(seen.dump)
+    sys.addaudithook(seen.audit)
     sys.setprofile(seen.profile)
     threading.setprofile(seen.profile)
 
@@ -67,6 +80,7 @@ class _Seen:
         self.variables: set[str] = set()
         self.initial = dict(os.environ)
         self.calls: dict[tuple[str, str], set[bytes]] = {}
+        self.events: dict[str, set[bytes]] = {}
         self.known: dict[Any, set[bytes] | None] = {}
         self.data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
 
@@ -87,6 +101,13 @@ class _Seen:
             if test:
                 tests.add(test.rpartition(b" (")[0])
 
+    def audit(self, event: str, _arguments: object) -> None:
+        """Note an event that a policy could forbid, and in which test it was."""
+        if event.startswith(_EVENTS):
+            test = self.data.get(b"PYTEST_CURRENT_TEST")
+            if test:
+                self.events.setdefault(event, set()).add(test.rpartition(b" (")[0])
+
     def dump(self) -> None:
         """Write the file; a later call of the same process replaces it."""
         sys.setprofile(None)
@@ -99,13 +120,17 @@ class _Seen:
 
         with open("/proc/self/maps") as stream:
             mapped = {line.split(None, 5)[5].strip() for line in stream if line.count("/")}
-        ids = sorted({test for tests in self.calls.values() for test in tests})
+        noted = [*self.calls.values(), *self.events.values()]
+        ids = sorted({test for tests in noted for test in tests})
         places = {test: number for number, test in enumerate(ids)}
         content = {
             "modules": modules,
             "mapped": sorted(mapped),
             "variables": {name: self.initial.get(name) for name in sorted(self.variables)},
             "tests": [test.decode("utf-8", "replace") for test in ids],
+            "events": [
+                [event, sorted(places[test] for test in tests)] for event, tests in self.events.items()
+            ],
             "calls": [[*key, sorted(places[test] for test in tests)] for key, tests in self.calls.items()],
         }
         path = f"{self.folder}/{os.getpid()}.json"

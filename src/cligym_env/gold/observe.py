@@ -14,6 +14,7 @@ import logging
 import re
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -53,6 +54,8 @@ class _Seen:
     mapped: set[str] = field(default_factory=set)
     variables: dict[str, str | None] = field(default_factory=dict)
     calls: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    events: dict[str, set[str]] = field(default_factory=dict)
+    importers: dict[str, int] = field(default_factory=dict)
     programs: set[str] = field(default_factory=set)
     libraries: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
@@ -86,7 +89,10 @@ def observe(gold: Gold, sandbox: Sandbox) -> Usage:
             logger.warning("gold %s: %d tests fail under observation", gold.name, len(lost))
 
     variables = environ.of(gold, sandbox, user=gold.user)
-    return _usage(gold, _run(gold, sandbox, suite), empty, variables)
+    seen = _run(gold, sandbox, suite)
+    if python:
+        seen.importers = _importers(gold, sandbox, variables)
+    return _usage(gold, seen, empty, variables)
 
 
 def _hooked(gold: Gold, sandbox: Sandbox) -> bool:
@@ -117,6 +123,25 @@ def _empty_run(gold: Gold, sandbox: Sandbox) -> None:
         cwd=f"{_FOLDER}/empty",
         environ=environ.of(gold, sandbox, user=gold.user),
     )
+
+
+def _importers(gold: Gold, sandbox: Sandbox, variables: Mapping[str, str]) -> dict[str, int]:
+    """Module name or library → how many passing tests lie in files that import it."""
+    n_tests = Counter(test.partition("::")[0] for test in gold.passing)
+    script = f"{_FOLDER}/code/observe_imports.py"
+    sandbox.write(script, _text("_imports").encode())
+    done = sandbox.exec(
+        ["/opt/venv/bin/python", script, *sorted(n_tests)],
+        timeout_s=_START_TIMEOUT_S + 5 * len(n_tests),
+        user=gold.user,
+        cwd=gold.workdir,
+        environ=variables,
+    )
+    found: Counter[str] = Counter()
+    for line in done.text.splitlines():
+        file, modules, libraries = json.loads(line)
+        found.update({name: n_tests[file] for name in (*modules, *libraries)})
+    return dict(found)
 
 
 def _run(gold: Gold, sandbox: Sandbox, act: Callable[[], None]) -> _Seen:
@@ -166,6 +191,8 @@ def _add(seen: _Seen, told: Mapping[str, Any]) -> None:
     for file, function, places in told["calls"]:
         tests = seen.calls.setdefault((file, function), set())
         tests.update(told["tests"][place] for place in places)
+    for event, places in told["events"]:
+        seen.events.setdefault(event, set()).update(told["tests"][place] for place in places)
 
 
 # ── from what was told to a usage ───────────────────────────────────────────────────────────
@@ -186,15 +213,19 @@ def _usage(gold: Gold, seen: _Seen, empty: _Seen, variables: Mapping[str, str]) 
     plain = (path for path in seen.files - bare if not path.endswith((".py", ".so")))
     read = sorted(name for name in seen.variables if not _OWN_VARIABLES.match(name))
     written = {path.rpartition("/")[0] for path in seen.created}
+    kept = _modules(modules, gold.workdir)
+    mapped = _paths((path for path in libraries if ".so" in path and own(path)), 60)
     return _capped(
         Usage(
-            modules=_modules(modules, gold.workdir),
-            libraries=_paths((path for path in libraries if ".so" in path and own(path)), 60),
+            modules=kept,
+            libraries=mapped,
             files=_paths(filter(own, plain), 160),
             variables={name: variables.get(name) for name in read[:60]},
             programs=_paths(filter(own, seen.programs - empty.programs), 40),
             functions=_functions(seen.calls, own, gold.workdir),
             written=_paths((path for path in written if own(path + "/")), 20),
+            events={event: len(tests) for event, tests in sorted(seen.events.items())},
+            importers={name: seen.importers[name] for name in (*kept, *mapped) if name in seen.importers},
         )
     )
 
@@ -232,7 +263,8 @@ def _capped(usage: Usage) -> Usage:
     """Shorten the longest parts until the whole is small enough to ship."""
     while len(json.dumps(asdict(usage), ensure_ascii=True)) > MAX_BYTES:
         modules = dict(list(usage.modules.items())[: len(usage.modules) * 4 // 5])
+        importers = {name: n for name, n in usage.importers.items() if name in modules or "/" in name}
         files = usage.files[: len(usage.files) * 4 // 5]
         functions = dict(list(usage.functions.items())[: max(1, len(usage.functions) * 9 // 10)])
-        usage = replace(usage, modules=modules, files=files, functions=functions)
+        usage = replace(usage, modules=modules, files=files, functions=functions, importers=importers)
     return usage
