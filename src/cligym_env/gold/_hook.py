@@ -17,18 +17,13 @@ __all__ = ["start"]
 
 _NOISE = ("/_pytest/", "/pytest/", "/pluggy/", "/pytest_timeout.py", "/subprocess.py")
 _THROUGH = ("<frozen os>", "<frozen _collections_abc>", "/os.py", "/_collections_abc.py")
-_EVENTS = (
-    "ctypes.",
-    "_thread.",
-    "fcntl.",
-    "glob.",
-    "marshal.",
-    "mmap.",
-    "os.",
-    "pickle.",
-    "pty.",
-    "shutil.",
-) + ("signal.", "socket.", "sqlite3.", "subprocess.", "tempfile.", "time.sleep", "urllib.", "webbrowser.")
+_EVENTS = tuple(
+    f"{module}."
+    for module in (
+        *("_thread", "ctypes", "fcntl", "glob", "marshal", "mmap", "os", "pickle", "pty", "shutil"),
+        *("signal", "socket", "sqlite3", "subprocess", "tempfile", "urllib", "webbrowser"),
+    )
+)
 _WHOLE = ("copy", "__iter__", "keys", "items", "values")
 
 

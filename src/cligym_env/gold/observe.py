@@ -140,7 +140,7 @@ def _importers(gold: Gold, sandbox: Sandbox, variables: Mapping[str, str]) -> di
     found: Counter[str] = Counter()
     for line in done.text.splitlines():
         file, modules, libraries = json.loads(line)
-        found.update({name: n_tests[file] for name in (*modules, *libraries)})
+        found.update(dict.fromkeys((*modules, *libraries), n_tests[file]))
     return dict(found)
 
 
