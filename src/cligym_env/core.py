@@ -327,7 +327,7 @@ class Source:
         kind: ``pypi``, ``debian``, ``npm``, ``git`` or ``local``.
         name: the package's name, the git URL or the folder.
         version: the version, or the git commit; empty for ``local``.
-        sha256: of the archive; empty for ``git`` and ``local``.
+        sha256: of the archive; of the folder's content for ``local``; empty for ``git``.
     """
 
     kind: Literal["pypi", "debian", "npm", "git", "local"]
@@ -380,7 +380,8 @@ class Gold:
         system_packages: Debian packages beyond the base image's.
         requirements: pinned Python distributions (``name==version``) installed in the venv.
         wheelhouse: further pinned distributions whose wheels lie offline in the image.
-        install: shell commands, run as the user in the work folder.
+        install: shell commands, run as root in the work folder without a network; the folder is
+            given to the user afterwards.
         runner: name of the runner plug-in that gives per-test results.
         test_args: arguments for the runner (paths, deselections), in its own meaning.
         environ: environment of the test run beyond the base's.
