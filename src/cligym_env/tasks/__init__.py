@@ -6,14 +6,23 @@ A task folder is a valid Harbor task (``task.toml`` of schema 1.4); what is ours
 
 from __future__ import annotations
 
-from cligym_env.tasks._folder import MAX_FOLDER_BYTES, content_hash, read, split_of, task_id, write
-from cligym_env.tasks._image import Replay, image, is_derived, is_inert, replay, same, states
+from cligym_env.tasks._folder import (
+    MAX_FOLDER_BYTES,
+    content_hash,
+    read,
+    size_bytes,
+    split_of,
+    task_id,
+    write,
+)
+from cligym_env.tasks._image import Replay, commit, image, is_derived, is_inert, replay, same, states
 from cligym_env.tasks._instruction import failures, instruction, leaks, scrub, test_command
 from cligym_env.tasks._seal import seal
 
 __all__ = [
     "MAX_FOLDER_BYTES",
     "Replay",
+    "commit",
     "content_hash",
     "failures",
     "image",
@@ -26,6 +35,7 @@ __all__ = [
     "same",
     "scrub",
     "seal",
+    "size_bytes",
     "split_of",
     "states",
     "task_id",

@@ -23,7 +23,7 @@ from cligym_env.tasks import _harbor
 from cligym_env.tasks._instruction import instruction
 from cligym_env.tasks._table import decode, encode
 
-__all__ = ["MAX_FOLDER_BYTES", "content_hash", "read", "split_of", "task_id", "write"]
+__all__ = ["MAX_FOLDER_BYTES", "content_hash", "read", "size_bytes", "split_of", "task_id", "write"]
 
 MAX_FOLDER_BYTES = 16 << 10
 """All files of one task folder together."""
@@ -61,7 +61,20 @@ def write(task: Task, gold: Gold, folder: Path) -> None:
     """
     if task.gold != gold.name:
         raise UsageError(f"task {task.id} belongs to {task.gold}, not to {gold.name}")
-    contents = {
+    contents = _contents(task, gold)
+    taken = sum(len(text.encode()) for text in contents.values())
+    if taken > MAX_FOLDER_BYTES:
+        raise UsageError(f"task {task.id} takes {taken} bytes of text, {MAX_FOLDER_BYTES} are allowed")
+    _write_folder(folder, contents)
+
+
+def size_bytes(task: Task, gold: Gold) -> int:
+    """Tell how much text a task's folder takes."""
+    return sum(len(text.encode()) for text in _contents(task, gold).values())
+
+
+def _contents(task: Task, gold: Gold) -> dict[str, str]:
+    return {
         "task.toml": _task_toml(task, gold),
         "instruction.md": instruction(task, gold) + "\n",
         "environment/Dockerfile": _harbor.dockerfile(task, gold),
@@ -69,10 +82,6 @@ def write(task: Task, gold: Gold, folder: Path) -> None:
         "tests/test.sh": _harbor.test_script(task, gold),
         "solution/solve.sh": _harbor.solve_script(task, gold),
     }
-    size_bytes = sum(len(text.encode()) for text in contents.values())
-    if size_bytes > MAX_FOLDER_BYTES:
-        raise UsageError(f"task {task.id} takes {size_bytes} bytes of text, {MAX_FOLDER_BYTES} are allowed")
-    _write_folder(folder, contents)
 
 
 def _write_folder(folder: Path, contents: dict[str, str]) -> None:

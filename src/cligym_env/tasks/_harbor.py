@@ -196,7 +196,7 @@ def test_script(task: Task, gold: Gold) -> str:
         prepare = ""
     return (
         "#!/bin/bash\n"
-        f"# Judged in place: {len(task.fail_to_pass)} fail-to-pass, {task.n_pass_to_pass} pass-to-pass tests.\n"
+        f"# Judged in place: {len(task.fail_to_pass)} fail to pass, {task.n_pass_to_pass} guard.\n"
         f"cd {shlex.quote(gold.workdir)}\nmkdir -p /logs/verifier\n{prepare}"
         f"{command} > /logs/verifier/output.txt 2>&1; status=$?\n{judge}\n"
         'echo "{\\"reward\\": $reward}" > /logs/verifier/.reward\n'

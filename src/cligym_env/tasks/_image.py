@@ -24,7 +24,7 @@ from cligym_env.core import (
 from cligym_env.errors import ImageError, RejectedError
 from cligym_env.tasks._seal import seal
 
-__all__ = ["Replay", "image", "is_derived", "is_inert", "replay", "same", "states"]
+__all__ = ["Replay", "commit", "image", "is_derived", "is_inert", "replay", "same", "states"]
 
 COMMAND_TIMEOUT_S = 180.0
 MAX_CHANGED = 2_000
@@ -177,10 +177,32 @@ def _make(task: Task, gold: Gold, backend: Backend, base: Image) -> Image:
             raise ImageError(f"task {task.id}: {done.reason(task.inversion.commands)}")
         snapshot = sandbox.freeze()
         _check(task, snapshot, backend, base)
-        sealed = seal(task.paths, snapshot, gold, backend, base)
-        made = sandbox.commit()
+        return commit(task.paths, sandbox, snapshot, gold=gold, backend=backend, base=base)
     finally:
         sandbox.close()
+
+
+def commit(
+    paths: Sequence[PathState],
+    sandbox: Sandbox,
+    snapshot: Snapshot,
+    *,
+    gold: Gold,
+    backend: Backend,
+    base: Image,
+) -> Image:
+    """Keep a broken sandbox as an image, without what would hand gold back.
+
+    Args:
+        paths: what the inversion changed.
+        sandbox: in which it was replayed; frozen.
+        snapshot: its disk.
+        gold: the gold.
+        backend: whose sandbox it is.
+        base: the gold's image.
+    """
+    sealed = seal(paths, snapshot, gold, backend, base)
+    made = sandbox.commit()
     return sealed.onto(made, backend) if sealed else made
 
 

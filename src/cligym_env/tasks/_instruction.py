@@ -56,6 +56,9 @@ _TEST_LINE = re.compile(r"^(FAILED|ERROR) ")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\t]")
 
 
+_SUITE_ARGS = ("-q", "-p", "no:cacheprovider", "-o", "addopts=", "--continue-on-collection-errors")
+
+
 class _Named(Protocol):
     def command(self, gold: Gold) -> str: ...
 
@@ -71,7 +74,7 @@ def test_command(gold: Gold) -> str:
     if command is not None:
         inner = str(command(gold))
     else:
-        inner = shlex.join(["python", "-m", gold.runner, "-q", "-p", "no:cacheprovider", *gold.test_args])
+        inner = shlex.join(["python", "-m", gold.runner, *_SUITE_ARGS, *gold.test_args])
     line = f"cd {shlex.quote(gold.workdir)} && {inner}"
     return line if gold.user == "root" else f"runuser {gold.user} -c {shlex.quote(line)}"
 
