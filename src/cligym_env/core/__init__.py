@@ -14,7 +14,7 @@ Source of the method: agentic environment inversion, CLI-Gym, arXiv 2602.10999, 
 =================  ==================================================================
 ``machines``       images, sandboxes, shells, snapshots, back ends
 ``repositories``   golds, what their suites touch, runners
-``problems``       inversions, fault families, tasks
+``tasks``          inversions, fault families, tasks
 ``episodes``       turns, policies, verdicts, trajectories, exporters
 =================  ==================================================================
 """
@@ -41,19 +41,19 @@ from cligym_env.core.machines import (
     Shell,
     Snapshot,
 )
-from cligym_env.core.problems import (
-    CATEGORIES,
-    FaultFamily,
-    Inversion,
-    PathState,
-    Task,
-)
 from cligym_env.core.repositories import (
     Gold,
     Runner,
     Source,
     SuiteResult,
     Usage,
+)
+from cligym_env.core.tasks import (
+    CATEGORIES,
+    FaultFamily,
+    Inversion,
+    PathState,
+    Task,
 )
 
 __all__ = [

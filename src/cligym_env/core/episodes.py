@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from cligym_env.core.problems import Task
+from cligym_env.core.tasks import Task
 
 __all__ = [
     "Call",

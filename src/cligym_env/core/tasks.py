@@ -1,4 +1,4 @@
-"""Repair problems: inversions, the fault families they come from, and validated tasks."""
+"""Tasks: the inversions they are made of, and the fault families those come from."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class PathState:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A validated repair problem. It is text: its image is built from it on first use.
+    """A validated repair task. It is text: its image is built from it on first use.
 
     Attributes:
         id: ``<gold>.<family>.<8 hex digits>``; no ``:``, ``/``, and no trailing ``-v<n>``.
