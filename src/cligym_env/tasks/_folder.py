@@ -109,8 +109,8 @@ def _task_toml(task: Task, gold: Gold) -> str:
     for key in ("commands", "solution", "fail_to_pass"):
         if key in table:
             table[key] = tomlkit.item(table[key]).multiline(True)
-    if '"""' not in task.symptoms and "\\" not in task.symptoms:
-        table["symptoms"] = tomlkit.string("\n" + task.symptoms, multiline=True)
+    if "\n" in task.symptoms:
+        table["symptoms"] = tomlkit.string(task.symptoms, multiline=True)
     rows = tomlkit.array()
     for row in table["paths"]:
         inline = tomlkit.inline_table()

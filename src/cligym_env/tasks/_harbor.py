@@ -30,6 +30,7 @@ services:
     stop_grace_period: 1s
 """
 
+_AUTHOR = "-c user.name=upstream -c user.email=upstream@localhost"
 _AGENT_TIMEOUT_S = 1800.0
 _BUILD_TIMEOUT_S = 1800.0
 
@@ -92,11 +93,13 @@ def dockerfile(task: Task, gold: Gold) -> str:
         *_packages(gold),
         _source(gold),
         f"WORKDIR {gold.workdir}",
-        *(_run(_as_user(gold, command)) for command in gold.install),
+        *(_run(command) for command in gold.install),
         _run(
-            "git init -q && git add -A",
-            "git -c user.name=dev -c user.email=dev@localhost commit -q -m Source",
-            f"chown -R {gold.user} .",
+            "git init -q",
+            r"printf '%s\n' '__pycache__/' '*.py[cod]' '*.so' '*.egg-info/' > .git/info/exclude",
+            f"git add -A && git {_AUTHOR} commit -q -m Import && rm -rf .git/logs",
+            f"chown -hR {gold.user}: .",
+            "python -m compileall -q /opt/venv . || true",
         ),
         _run(*task.inversion.commands, *_sealing(task, gold)),
     ]
@@ -145,10 +148,6 @@ def _source(gold: Gold) -> str:
     return _run("cd $(mktemp -d)", fetch, pick, check, unpack, f"chown -R {gold.user} {workdir}")
 
 
-def _as_user(gold: Gold, command: str) -> str:
-    return command if gold.user == "root" else f"runuser {gold.user} -c {shlex.quote(command)}"
-
-
 def _sealing(task: Task, gold: Gold) -> Iterable[str]:
     """The commands' traces of gold go here as they go in ``seal``."""
     for state in task.paths:
@@ -157,7 +156,7 @@ def _sealing(task: Task, gold: Gold) -> Iterable[str]:
             yield f"rm -f {shlex.quote(folder)}/__pycache__/{shlex.quote(name[:-3])}.*.pyc"
     if any(state.path.startswith(gold.workdir + "/") for state in task.paths):
         yield f"cd {shlex.quote(gold.workdir)}; git add -A"
-        yield "git -c user.name=dev -c user.email=dev@localhost commit -q --amend --no-edit --allow-empty"
+        yield f"git {_AUTHOR} commit -q --amend --no-edit --allow-empty"
         yield "rm -rf .git/logs; git gc -q --prune=now; chown -R --reference=. .git"
 
 

@@ -131,7 +131,8 @@ def _secrets(inversion: Inversion, paths: Sequence[PathState]) -> list[re.Patter
 
 def _pattern(word: str) -> re.Pattern[str]:
     if word.endswith(".so"):  # libyaml-0.so stands for libyaml-0.so.2 and its links as well
-        return re.compile(rf"(?<![\w.-])[\w./+-]*(?<![\w-]){re.escape(word)}[\w.]*")
+        stem = re.escape(word.removesuffix(".so"))
+        return re.compile(rf"(?<![\w.-])[\w./+-]*(?<![\w-]){stem}(\.[\w-]+)?\.so[\w.]*")
     return re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
 
 
@@ -146,7 +147,7 @@ def _names(state: PathState, gold: str) -> set[str]:
     if not folder and last not in _COMMON and len(last) >= _MIN_NAME_CHARS and last != gold:
         names.add(last)
         if ".so" in last:
-            names.add(re.split(r"\.cpython-|\.so", last)[0] + ".so")
+            names.add(re.split(r"\.cpython-|\.abi3|\.so", last)[0] + ".so")
     return names
 
 

@@ -27,10 +27,10 @@ _TAGS = ("", ".opt-1", ".opt-2")
 # Fixed names and dates: the same inversion gives the same commit.
 _RECOMMIT = """set -e
 cd {workdir}
-export GIT_AUTHOR_DATE='2025-01-01T00:00:00Z' GIT_COMMITTER_DATE='2025-01-01T00:00:00Z'
+export GIT_COMMITTER_DATE='2025-01-01T00:00:00Z'
 git add -A
-git -c user.name=dev -c user.email=dev@localhost commit -q --amend --no-edit --allow-empty --reset-author
-rm -rf .git/ORIG_HEAD .git/logs
+git -c user.name=upstream -c user.email=upstream@localhost commit -q --amend --no-edit --allow-empty
+rm -rf .git/ORIG_HEAD .git/COMMIT_EDITMSG .git/logs
 git -c gc.reflogExpire=now gc -q --prune=now
 chown -R --reference=. .git
 tar -cf {archive} -C / {git}

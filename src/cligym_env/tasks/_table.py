@@ -242,5 +242,5 @@ def _entry(fields: _Fields, key: str) -> Entry:
         int(part["file_uid"]),
         int(part["file_gid"]),
         int(part["size"]),
-        part["sha256"],
+        sha256=part["sha256"],
     )
