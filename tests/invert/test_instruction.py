@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from inversion_samples import GOLD, INVERSION, PATHS, task
 
 from cligym_env import tasks
 from cligym_env.core import Entry, Inversion, PathState
 from cligym_env.errors import UsageError
-from samples import GOLD, INVERSION, PATHS, task
 
 FILE = Entry("file", 0o644, 0, 0, 100, sha256="a" * 64)
 OTHER = replace(FILE, sha256="b" * 64)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import tomlkit
+from inversion_samples import GOLD, INVERSION, PATHS, task
 
 from cligym_env import tasks
 from cligym_env.errors import RecipeError, UsageError
-from samples import GOLD, INVERSION, PATHS, task
 
 
 @pytest.fixture
