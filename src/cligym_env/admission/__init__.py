@@ -19,6 +19,6 @@ solution      the solution earns 1 in three fresh sandboxes
 from __future__ import annotations
 
 from cligym_env.admission._gates import GATES, N_BROKEN, N_SOLUTION, admit
-from cligym_env.admission._validate import Validation, validate
+from cligym_env.admission._validate import N_GOLD, Validation, count_gold, validate
 
-__all__ = ["GATES", "N_BROKEN", "N_SOLUTION", "Validation", "admit", "validate"]
+__all__ = ["GATES", "N_BROKEN", "N_GOLD", "N_SOLUTION", "Validation", "admit", "count_gold", "validate"]

@@ -10,7 +10,7 @@ from cligym_env.admission._rig import Rig
 from cligym_env.core import Backend, Gold, Task
 from cligym_env.errors import ImageError, RejectedError
 
-__all__ = ["N_GOLD", "Validation", "validate"]
+__all__ = ["N_GOLD", "Validation", "count_gold", "validate"]
 
 N_GOLD = 5
 
