@@ -181,12 +181,14 @@ def _owner(bench: Bench, end: signal.Signals | None) -> None:
     mark, image = nonce(), bench.image
     with tempfile.TemporaryDirectory(prefix="owner-") as folder:
         process = _start_owner(image, mark, folder, "wait" if end else "end")
-        assert process.stdout is not None
-        same(process.stdout.readline(), "ready\n", "the first line")
+        assert process.stdout is not None and process.stderr is not None
+        first = process.stdout.readline()
+        same(first, "ready\n", "the first line" if first else process.stderr.read())
         if end:
             process.send_signal(end)
         returned(process.wait, LONG_S)
         process.stdout.close()
+        process.stderr.close()
         until(lambda: not _on_the_host(mark), "no process of the dead owner's sandbox runs")
         if end is signal.SIGKILL:
             bench.another().sweep()
@@ -196,9 +198,8 @@ def _owner(bench: Bench, end: signal.Signals | None) -> None:
 
 def _start_owner(image: Image, mark: str, folder: str, mode: str) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-c", _OWNER, image.backend, image.ref, mark, mode]
-    # Standard error is let through: it says why, when the owner does not come up.
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": folder}
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": folder}
     )
 
 
