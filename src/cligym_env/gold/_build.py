@@ -261,13 +261,23 @@ def _make(
 
 
 def _with_packages(gold: Gold, backend: Backend, ground: Image) -> Image:
-    sandbox = backend.start(ground, replace(base.BUILD_LIMITS, network=True))
-    try:
-        install = "apt-get -qq -y -o APT::Sandbox::User=root --no-install-recommends install"
-        base.apt(sandbox, f"{install} {shlex.join(gold.system_packages)} > /dev/null")
-        return sandbox.commit()
-    finally:
-        sandbox.close()
+    """Install the gold's system packages; golds with the same ones share the layer."""
+    packages = sorted(set(gold.system_packages))
+    key = hashlib.sha256(" ".join([base.image_hash(), *packages]).encode()).hexdigest()[:12]
+    name = f"cligym/packages:{key}"
+    with files.locked(files.home() / "locks" / f"packages-{key}-{backend.name}"):
+        found = backend.find(name)
+        if found is not None:
+            return found
+        sandbox = backend.start(ground, replace(base.BUILD_LIMITS, network=True))
+        try:
+            install = "apt-get -qq -y -o APT::Sandbox::User=root --no-install-recommends install"
+            base.apt(sandbox, f"{install} {shlex.join(packages)} > /dev/null")
+            made = sandbox.commit()
+        finally:
+            sandbox.close()
+        backend.tag(made, name)
+        return made
 
 
 def _install(gold: Gold, sandbox: Sandbox, report: Report) -> None:
@@ -293,7 +303,8 @@ def _install(gold: Gold, sandbox: Sandbox, report: Report) -> None:
         )
         if checked and result.exit_code != 0:
             ended = "ran out of time" if result.timed_out else f"exit code {result.exit_code}"
-            raise GoldError(f"gold {gold.name}: `{_short(command)}`: {ended}: {tail(result.text)}")
+            said = tail(result.text, n_lines=24, n_chars=2000)
+            raise GoldError(f"gold {gold.name}: `{_short(command)}`: {ended}: {said}")
 
     if gold.requirements:
         step("installing requirements", f"pip install --quiet --no-deps {shlex.join(gold.requirements)}")

@@ -77,8 +77,8 @@ def host_failures() -> Iterator[None]:
 
 
 def tail(text: str, *, n_lines: int = 6, n_chars: int = 800) -> str:
-    """Give the end of a program's output in one line."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    """Give the end of a program's output in one line, without the underlining of tracebacks."""
+    lines = [line.strip() for line in text.splitlines() if line.strip(" ^~")]
     return " | ".join(lines[-n_lines:])[-n_chars:]
 
 

@@ -30,7 +30,7 @@ from cligym_env.core import Backend, Image, Limits, Sandbox
 from cligym_env.errors import ImageError
 from cligym_env.gold._host import Report, host_failures, silent, tail
 
-__all__ = ["BUILD_LIMITS", "EPOCH_S", "PACKAGES", "apt", "image", "image_hash", "name"]
+__all__ = ["BUILD_LIMITS", "EPOCH_S", "PACKAGES", "SUITE", "apt", "image", "image_hash", "name"]
 
 SUITE = "bookworm"
 EPOCH_S = 1_735_689_600
@@ -140,7 +140,7 @@ def image(backend: Backend, *, report: Report = silent) -> Image:
         return backend.load(archive, name())
 
 
-def apt(sandbox: Sandbox, command: str, *, sources: bool = False, report: Report = silent) -> None:
+def apt(sandbox: Sandbox, command: str, *, sources: bool = False, report: Report = silent) -> str:
     """Run an apt command line in a sandbox, on sources that are lent to it for that time.
 
     Args:
@@ -149,13 +149,16 @@ def apt(sandbox: Sandbox, command: str, *, sources: bool = False, report: Report
         sources: whether source packages are to be found too.
         report: told what goes on.
 
+    Returns:
+        What apt said.
+
     Raises:
         ImageError: apt failed; with the end of what it said.
     """
-    _apt(sandbox, command, _sources(report), sources=sources)
+    return _apt(sandbox, command, _sources(report), sources=sources)
 
 
-def _apt(sandbox: Sandbox, command: str, lent: str, *, sources: bool = False) -> None:
+def _apt(sandbox: Sandbox, command: str, lent: str, *, sources: bool = False) -> str:
     place = _LENT[lent.lstrip().startswith("Types:")]
     if sources:
         lent = _with_sources(lent)
@@ -172,6 +175,7 @@ def _apt(sandbox: Sandbox, command: str, lent: str, *, sources: bool = False) ->
     result = sandbox.exec(script, timeout_s=_APT_TIMEOUT_S, environ=_apt_environ())
     if result.exit_code != 0:
         raise ImageError(f"apt failed while a gold was built: {tail(result.text)}")
+    return result.text
 
 
 _LENT = {False: "/etc/apt/sources.list", True: "/etc/apt/sources.list.d/lent.sources"}

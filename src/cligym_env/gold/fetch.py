@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -135,18 +136,19 @@ def _from_debian(wanted: Source, into: Path, backend: Backend, base_image: Image
     """Fetch the upstream archive of a source package, whatever its Debian revision is today."""
     sandbox = backend.start(base_image, replace(base.BUILD_LIMITS, network=True))
     try:
+        get = "apt-get -qq -o APT::Sandbox::User=root --download-only --only-source source"
+        # The newest revision's own files may be gone from a mirror while the upstream archive is there.
         command = (
-            "mkdir /tmp/source && cd /tmp/source\n"
-            "apt-get -qq -o APT::Sandbox::User=root --download-only --only-source source "
-            f"{wanted.name}\nls"
+            f"mkdir /tmp/source && cd /tmp/source\n{get} {shlex.quote(wanted.name)} 2>&1 "
+            f"|| {get} {shlex.quote(wanted.name)}/{base.SUITE} 2>&1 || true"
         )
-        base.apt(sandbox, command, sources=True)
+        said = base.apt(sandbox, command, sources=True)
         listing = sandbox.exec(["ls", "/tmp/source"], timeout_s=60).text.split()
         wanted_stem = f"{wanted.name}_{wanted.version}.orig.tar."
         found = [name for name in listing if name.startswith(wanted_stem) and not name.endswith(".asc")]
         if not found:
-            offered = ", ".join(name for name in listing if ".orig.tar." in name) or "no upstream archive"
-            raise GoldError(f"Debian has no source {wanted.name} {wanted.version}; it has {offered}")
+            offered = ", ".join(name for name in listing if ".orig.tar." in name) or tail(said)
+            raise GoldError(f"Debian has no source {wanted.name} {wanted.version}: {offered}")
         (into / found[0]).write_bytes(sandbox.read(f"/tmp/source/{found[0]}", max_bytes=1 << 30))
     finally:
         sandbox.close()
