@@ -199,7 +199,11 @@ def _owner(bench: Bench, end: signal.Signals | None) -> None:
 def _start_owner(image: Image, mark: str, folder: str, mode: str) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-c", _OWNER, image.backend, image.ref, mark, mode]
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": folder}
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": folder},
     )
 
 
