@@ -1,0 +1,1 @@
+"""Gymnasium environments: one that is repaired, one that is broken, and many at once."""

@@ -1,0 +1,86 @@
+"""What a policy reads after a command: the output, made readable, and one line of status."""
+
+from __future__ import annotations
+
+import re
+
+from cligym_env.core import ExecResult
+
+__all__ = ["MIN_CHARS", "observe", "readable"]
+
+MIN_CHARS = 1_000
+"""The least an observation may be allowed, so that the status always fits."""
+
+_STATUS_CHARS = 400
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_]|[ -/]+[0-~])")
+_OVERWRITTEN = re.compile(r"[^\n\r]*\r+(?=[^\n\r])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNUSUAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def readable(text: str) -> str:
+    """Take colours and cursor movements out, keep of an overwritten line what stood there last.
+
+    Args:
+        text: output of a terminal program; every other control character becomes U+FFFD.
+    """
+    if not _UNUSUAL.search(text):
+        return text
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n")
+    text = _OVERWRITTEN.sub("", text).replace("\r", "")
+    return _CONTROL.sub("\ufffd", text)
+
+
+def observe(result: ExecResult, *, turn: int, max_turns: int, timeout_s: float, max_chars: int) -> str:
+    """Write the observation of one turn.
+
+    Args:
+        result: what the command did.
+        turn: number of the turn, from 1.
+        max_turns: how many there are.
+        timeout_s: the deadline it had.
+        max_chars: the longest observation; what lies in the middle is left out first.
+
+    Returns:
+        The output, then a line in brackets: the exit code or that there is none and why, whether
+        the shell is a new one, and the turn. No times and no names of machines, so that equal
+        seeds give equal observations.
+    """
+    status = _status(result, turn=turn, max_turns=max_turns, timeout_s=timeout_s)
+    output = _cut(result, max_chars - len(status) - 1)
+    if output and not output.endswith("\n"):
+        output += "\n"
+    return output + status
+
+
+def _status(result: ExecResult, *, turn: int, max_turns: int, timeout_s: float) -> str:
+    if result.timed_out:
+        parts = [f"no exit code: stopped at the deadline of {timeout_s:g} s"]
+    else:
+        parts = [f"exit code {result.exit_code}"]
+    if result.restarted:
+        parts.append("the shell had ended; this is a new one in the same directory, without its variables")
+    parts.append(f"turn {turn} of {max_turns}")
+    return f"[{'; '.join(parts)}]"
+
+
+def _cut(result: ExecResult, max_chars: int) -> str:
+    """Keep the first and the last half, and say how much is missing between them."""
+    raw = result.output
+    if not result.n_dropped_bytes:
+        text = readable(result.text)
+        if len(text) < max_chars:
+            return text
+        room = (max_chars - _STATUS_CHARS // 4) // 2
+        return f"{text[:room]}\n[… {len(text) - 2 * room} characters left out …]\n{text[-room:]}"
+    middle = len(raw) // 2
+    head = readable(raw[:middle].decode("utf-8", "replace"))
+    tail = readable(raw[middle:].decode("utf-8", "replace"))
+    room = (max_chars - _STATUS_CHARS // 4) // 2
+    kept_head, kept_tail = head[:room], tail[-room:]
+    missing = (
+        result.n_dropped_bytes
+        + len(head[room:].encode())
+        + len(tail[: len(tail) - len(kept_tail)].encode())
+    )
+    return f"{kept_head}\n[… {missing} bytes left out …]\n{kept_tail}"
