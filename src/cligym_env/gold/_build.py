@@ -33,7 +33,7 @@ _STEP_TIMEOUT_S = 1800.0
 _COMMIT = """set -eu
 rm -rf .git .hg .svn
 git init --quiet
-printf '%s\\n' '__pycache__/' '*.py[cod]' '*.so' '*.egg-info/' > .git/info/exclude
+printf '%s\\n' '__pycache__/' '*.py[cod]' '*.so' '*.egg-info/' '/build/' > .git/info/exclude
 rm -rf .git/hooks
 git add --all
 git -c user.name=upstream -c user.email=upstream@localhost commit --quiet --allow-empty -m 'Import {title}'
