@@ -1,0 +1,1 @@
+"""Fault families of the category ``infrastructure``."""

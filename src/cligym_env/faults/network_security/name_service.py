@@ -1,0 +1,50 @@
+"""The system looks names up in the wrong sources: hosts, users or services are not found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from random import Random
+
+from cligym_env.core import FaultFamily
+from cligym_env.faults._common import Draft, Family, Look, q, shuffled
+
+__all__ = ["create"]
+
+_HINT = "The system knows the name, but does not look where it is written down."
+_FILE = "/etc/nsswitch.conf"
+# Which databases a test asks shows in the files that the lookup opens.
+_DATABASES = {
+    "hosts": ("/etc/hosts", "/etc/host.conf", "/etc/gai.conf"),
+    "passwd": ("/etc/passwd",),
+    "group": ("/etc/group",),
+    "services": ("/etc/services",),
+    "protocols": ("/etc/protocols",),
+}
+
+
+def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
+    text = look.text(_FILE)
+    if _FILE not in look.usage.files and not look.usage.events.get("socket.getaddrinfo"):
+        return
+    used = [name for name, files in _DATABASES.items() if set(files) & set(look.usage.files)]
+    if look.usage.events.get("socket.getaddrinfo") or look.usage.events.get("socket.gethostbyname"):
+        used.append("hosts")
+    for name in shuffled(set(used), rng):
+        number, line = next(
+            ((n, t) for n, t in enumerate(text.split("\n"), 1) if re.match(rf"{name}:.*\bfiles\b", t)),
+            (0, ""),
+        )
+        if number:
+            other = line.replace("files", rng.choice(["db", "sss", "ldap"]))
+            yield Draft(
+                [f"sed -i {q(f'{number}s/.*/{other}/')} {_FILE}"],
+                [f"sed -i {q(f'{number}s/.*/{line}/')} {_FILE}"],
+                _HINT,
+                {"database": name, "broken": other},
+            )
+
+
+def create() -> FaultFamily:
+    """Give the family."""
+    return Family("name-service", "network-security", _drafts)
