@@ -1,0 +1,1 @@
+"""The parts of the docker back end; ``backends/docker.py`` puts them together."""
