@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import SITE, Draft, Family, Look, Site, q, shuffled, swap_line
+from cligym_env.faults._common import SITE, Draft, Family, Look, Site, shuffled, swap_line
 
 __all__ = ["create"]
 
