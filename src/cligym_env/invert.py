@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ class Summary:
         return {family: (kept[family], tried[family]) for family in sorted(tried)}
 
 
-def candidates(gold: Gold, *, families: Sequence[str], seed: int, backend: Backend) -> Iterator[Inversion]:
+def candidates(gold: Gold, *, families: Sequence[str], seed: int, backend: Backend) -> Generator[Inversion]:
     """Yield inversions of a gold, one family after the other, round and round, until none has more.
 
     Args:
@@ -149,11 +149,10 @@ def invert(
     known = _known(gold, out)
     judged: list[Candidate] = []
     n_admitted = 0
-    env = BreakerEnv(gold, backend=backend)
-    with closing(env), closing(candidates(gold, families=names, seed=seed, backend=backend)) as stream:
+    with closing(candidates(gold, families=names, seed=seed, backend=backend)) as stream:
         for inversion in stream:
             name = tasks.task_id(inversion)
-            candidate = known.get(name) or _judge(env, inversion, gold, seed=seed, out=out)
+            candidate = known.get(name) or _judge(inversion, gold, backend, seed=seed, out=out)
             judged.append(candidate)
             progress(candidate)
             n_admitted += candidate.admitted
@@ -167,8 +166,8 @@ def _known(gold: Gold, out: Path) -> dict[str, Candidate]:
     known = {}
     for row in files.read_rows(out / REJECTED):
         if row.get("schema") == _SCHEMA and row.get("gold_hash") == gold.content_hash:
-            fields = (str(row.get(key, "")) for key in ("id", "family", "category", "gate", "reason"))
-            known[str(row.get("id"))] = Candidate(*fields, known=True)
+            fields = {key: str(row.get(key, "")) for key in ("id", "family", "category", "gate", "reason")}
+            known[fields["id"]] = Candidate(**fields, known=True)
     for file in out.glob(f"{gold.name}.*/task.toml"):
         task = tasks.read(file.parent)
         if task.gold_hash == gold.content_hash:
@@ -176,24 +175,31 @@ def _known(gold: Gold, out: Path) -> dict[str, Candidate]:
     return known
 
 
-def _judge(env: BreakerEnv, inversion: Inversion, gold: Gold, *, seed: int, out: Path) -> Candidate:
+def _judge(inversion: Inversion, gold: Gold, backend: Backend, *, seed: int, out: Path) -> Candidate:
     """Let the breaker act, and keep what comes of it; a failing machine is asked again."""
     breaker = plugins.create("policies", "scripted-breaker", inversion=inversion)
     name = tasks.task_id(inversion)
+    error = ""
     for _ in range(_MAX_ERRORS):
-        env.attribute_to(
-            family=inversion.family, category=inversion.category, parameters=inversion.parameters
+        env = BreakerEnv(
+            gold,
+            backend=backend,
+            family=inversion.family,
+            category=inversion.category,
+            parameters=inversion.parameters,
+            max_turns=breaker.n_turns,
         )
-        trajectory = rollout(env, breaker, seed=seed)
+        with closing(env):
+            error = rollout(env, breaker, seed=seed).error
         if env.task is not None:
             tasks.write(env.task, gold, out / env.task.id)
             return Candidate(env.task.id, inversion.family, inversion.category)
         if env.rejection is not None:
             gate, reason = env.rejection.gate, env.rejection.reason
-            row = _row(inversion, gold, env.backend_name, seed) | {"gate": gate, "reason": reason}
+            row = _row(inversion, gold, backend.name, seed) | {"gate": gate, "reason": reason}
             files.append_row(out / REJECTED, row)
             return Candidate(name, inversion.family, inversion.category, gate, reason)
-    raise SandboxError(f"{name}: {trajectory.error or 'the episode ended without a judgement'}")
+    raise SandboxError(f"{name}: {error or 'the episode ended without a judgement'}")
 
 
 def _row(inversion: Inversion, gold: Gold, backend: str, seed: int) -> dict[str, object]:

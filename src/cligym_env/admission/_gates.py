@@ -73,7 +73,7 @@ class _Admission:
         rig, gold = self._rig, self._rig.gold
         self._note("gold", check_gold(rig))
         paths, image = self._break()
-        failing, log = check_broken(rig, image)
+        failing, log = check_broken(rig, image, paths)
         self._note("broken", f"the same {len(failing)} fail in {N_BROKEN} of {N_BROKEN}")
         n_guards = len(gold.passing) - len(failing)
         if n_guards < 1:
@@ -147,22 +147,25 @@ def check_gold(rig: Rig) -> str:
     return f"{len(gold.passing)} pass"
 
 
-def check_broken(rig: Rig, image: Image, n_runs: int = N_BROKEN) -> tuple[tuple[str, ...], str]:
+def check_broken(rig: Rig, image: Image, paths: Sequence[PathState]) -> tuple[tuple[str, ...], str]:
     """Run the broken suite in fresh sandboxes; the failing tests, sorted, and what was printed.
 
     Raises:
-        RejectedError: no test fails, or not the same ones each time, or a report is not whole.
+        RejectedError: no test fails, or not the same ones each time, a report is not whole, or
+            the run alone mends what was broken.
     """
     seen: set[tuple[str, ...]] = set()
     log = ""
-    for turn in range(n_runs):
-        result = rig.run_suite(image)
+    for turn in range(N_BROKEN):
+        result, mended = rig.run_and_watch(image, paths)
         if not result.complete:
             how = "its deadline" if result.exit_code is None else f"exit code {result.exit_code}"
             raise RejectedError("broken", f"the suite ends before its end, with {how}")
         failing = tuple(sorted(set(rig.gold.passing) - result.passed))
         if not failing:
             raise RejectedError("broken", f"no test fails in run {turn + 1}")
+        if mended:
+            raise RejectedError("broken", f"the run itself mends {mended[0]}")
         seen.add(failing)
         if len(seen) > 1:
             few, many = sorted(map(len, seen))

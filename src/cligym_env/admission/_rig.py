@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 from cligym_env import gold as golds
 from cligym_env import plugins, tasks
-from cligym_env.core import Backend, Gold, Image, Limits, Outcome, Sandbox, SuiteResult, Task, Verdict
+from cligym_env.core import (
+    Backend,
+    Gold,
+    Image,
+    Limits,
+    Outcome,
+    PathState,
+    Sandbox,
+    SuiteResult,
+    Task,
+    Verdict,
+)
 from cligym_env.errors import SandboxError
 from cligym_env.verify import verify
 
@@ -49,10 +60,20 @@ class Rig:
 
     def run_suite(self, image: Image | None = None) -> SuiteResult:
         """Run the whole suite in a fresh sandbox."""
+        return self.run_and_watch(image, ())[0]
+
+    def run_and_watch(
+        self, image: Image | None, paths: Sequence[PathState]
+    ) -> tuple[SuiteResult, tuple[str, ...]]:
+        """Run the whole suite in a fresh sandbox; also tell which broken paths it mended by itself."""
         runner = plugins.create("runners", self.gold.runner)
         with self.start(image) as sandbox:
             result: SuiteResult = runner.run(self.gold, sandbox, timeout_s=self.gold.timeout_s)
-        return result
+            if not paths:
+                return result, ()
+            after = sandbox.freeze()
+            mended = [state.path for state in paths if tasks.same(after.entry(state.path), state.gold)]
+        return result, tuple(mended)
 
     def verdict(self, task: Task, image: Image, commands: Sequence[str] = ()) -> Verdict:
         """Type commands into a fresh sandbox of a task's image, and let the verifier judge its disk.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cligym_env import files
 from cligym_env import gold as golds
 from cligym_env import invert as inverting
 from cligym_env.catalog import open_backend
@@ -31,15 +32,17 @@ def invert(
         list[str] | None, typer.Option("--family", "-f", help="Only this one; repeatable.")
     ] = None,
     backend: Annotated[str, typer.Option("--backend", "-b", help="Where sandboxes run.")] = "auto",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of task folders.")] = Path("tasks"),
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of task folders.")] = None,
     as_json: _output.JsonOption = False,
 ) -> None:
     """Break a gold in many ways, and keep what becomes a task.
 
-    The same seed gives the same inversions. What is in the output folder is not judged again, so
-    a stopped run goes on where it was; refused candidates lie in rejected.jsonl with the reason.
+    Without --out they go to the home, where `cligym task list` and `gym.make` find them. The same
+    seed gives the same inversions. What is in the folder is not judged again, so a stopped run goes
+    on where it was; refused candidates lie in rejected.jsonl with the reason.
     """
     recipe = golds.load(gold)
+    out = out or files.home() / "tasks"
     with closing(open_backend(backend)) as engine, _output.progress() as bar:
         line = bar.add_task(f"inverting {recipe.name}", total=n)
 

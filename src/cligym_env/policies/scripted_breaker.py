@@ -27,6 +27,11 @@ class ScriptedBreaker:
             "submit",
         )
 
+    @property
+    def n_turns(self) -> int:
+        """How many actions it takes, ``submit`` among them."""
+        return len(self._actions)
+
     def act(
         self, instruction: str, history: Sequence[Turn], *, seed: int, task: Task | None = None
     ) -> Call:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from cligym_env import plugins
 from cligym_env.core import Gold, Inversion, PathState, Task
@@ -59,20 +58,18 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\u00a0-\ud7ff\ue000
 _SUITE_ARGS = ("-q", "-p", "no:cacheprovider", "-o", "addopts=", "--continue-on-collection-errors")
 
 
-class _Named(Protocol):
-    def command(self, gold: Gold) -> str: ...
-
-
 def test_command(gold: Gold) -> str:
     """Give the shell line with which a person, or a policy, runs the suite as the test user.
 
     Args:
-        gold: its runner may have a ``command(gold)`` of its own.
+        gold: its runner may have a ``command(gold)`` of its own, without directory and user.
     """
-    runner: _Named | object = plugins.create("runners", gold.runner)
-    command = getattr(runner, "command", None)
-    if command is not None:
-        inner = str(command(gold))
+    own = getattr(plugins.create("runners", gold.runner), "command", None)
+    if own is not None:
+        inner = str(own(gold))
+    elif gold.runner == "ctest":
+        build, *options = gold.test_args or (".",)
+        inner = shlex.join(["ctest", "--test-dir", build, "--output-on-failure", *options])
     else:
         inner = shlex.join(["python", "-m", gold.runner, *_SUITE_ARGS, *gold.test_args])
     line = f"cd {shlex.quote(gold.workdir)} && {inner}"
