@@ -16,19 +16,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["append_row", "data", "home", "locked", "read_rows", "write_atomic"]
+__all__ = ["append_row", "data", "home", "home_path", "locked", "read_rows", "write_atomic"]
 
 
 def home() -> Path:
     """The folder for everything that can be made again; made when it is missing."""
-    root = os.environ.get("CLIGYM_HOME")
-    if root:
-        path = Path(root).expanduser().absolute()
-    else:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        path = Path(cache).expanduser().absolute() / "cligym"
+    path = home_path()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def home_path() -> Path:
+    """Where ``home`` is, or would be; makes nothing."""
+    root = os.environ.get("CLIGYM_HOME")
+    if root:
+        return Path(root).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser().absolute() / "cligym"
 
 
 def data() -> Path:
