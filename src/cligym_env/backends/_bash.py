@@ -190,6 +190,10 @@ class BashSession:
         if channel is not None:
             channel.close()
 
+    def forget(self) -> None:
+        """Take note that the sandbox is going: no new shell will stand in for this one."""
+        self._closed = True
+
     # ── one command ─────────────────────────────────────────────────────────────────────────
 
     def _run(self, code: bytes, deadline: float) -> ExecResult:

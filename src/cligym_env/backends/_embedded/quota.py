@@ -1,0 +1,118 @@
+"""What a sandbox may add to the disk, watched from its PID 1.
+
+Counting a tree costs, so it is only done when the whole file system has filled noticeably since
+the last count; asking that takes microseconds. In between a sandbox can overshoot.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+_PAUSE_MS = 250
+_NOTICED_BYTES = 32 << 20
+
+
+class Quota:
+    """Counts one folder, in a process of its own.
+
+    Args:
+        folder: descriptor of the folder that takes the changes.
+        limit_bytes: how much may lie there.
+    """
+
+    def __init__(self, folder: int, limit_bytes: int) -> None:
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._free_bytes = self._free()
+        self._counter: tuple[int, int] | None = None
+        self._used_bytes = 0
+        self._asked_at = 0.0
+        self._over = False
+        self.n_strikes = 0
+
+    def _free(self) -> int:
+        state = os.fstatvfs(self._folder)
+        return state.f_bfree * state.f_frsize
+
+    def pause_ms(self, *, busy: bool) -> int:
+        """How long the loop may sleep."""
+        return _PAUSE_MS if busy or self._counter else -1
+
+    def exceeded(self) -> bool:
+        """Whether the sandbox is over its limit and still grows; starts a count when one is due."""
+        over, self._over = self._over, False
+        now = time.monotonic()
+        if self._counter is None and now - self._asked_at > _PAUSE_MS / 1000:
+            self._asked_at = now
+            free = self._free()
+            near = self._used_bytes + (self._free_bytes - free) + _NOTICED_BYTES > self._limit_bytes
+            if self._free_bytes - free > min(_NOTICED_BYTES, self._limit_bytes // 8) or near:
+                self._free_bytes = free
+                self._start()
+            else:
+                self._free_bytes = max(free, self._free_bytes)
+        return over
+
+    def _start(self) -> None:
+        inlet, outlet = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(inlet)
+            os.close(outlet)
+            return
+        if not pid:
+            try:
+                os.write(outlet, b"%d" % count(self._folder, stop_at=2 * self._limit_bytes))
+            finally:
+                os._exit(0)
+        os.close(outlet)
+        self._counter = (pid, inlet)
+
+    def buried(self, pid: int, status: int) -> bool:
+        """Take the result when the dead process was the counter."""
+        if self._counter is None or self._counter[0] != pid:
+            return False
+        inlet = self._counter[1]
+        self._counter = None
+        text = os.read(inlet, 64)
+        os.close(inlet)
+        if status == 0 and text:
+            used, before = int(text), self._used_bytes
+            self._used_bytes = used
+            # What makes room again is left alone.
+            self._over = used > self._limit_bytes and used > before
+            self.n_strikes = self.n_strikes + 1 if self._over else 0
+        return True
+
+
+def count(folder: int, *, stop_at: int) -> int:
+    """Bytes on disk below a folder; stops when there are more than this."""
+    total = 0
+    waiting = [os.dup(folder)]
+    while waiting and total <= stop_at:
+        here = waiting.pop()
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    try:
+                        state = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    total += state.st_blocks * 512
+                    if stat.S_ISDIR(state.st_mode):
+                        waiting.extend(_open(entry.name, here))
+        except OSError:
+            continue
+        finally:
+            os.close(here)
+    return total
+
+
+def _open(name: str, parent: int) -> list[int]:
+    try:
+        return [os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)]
+    except OSError:
+        return []  # gone meanwhile, or too many are open: an estimate will do
