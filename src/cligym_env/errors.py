@@ -8,6 +8,7 @@
     │   ├── RecipeError              a TOML is malformed: file, key, what was expected
     │   ├── ActionError              an action that is no text, too long, or holds NUL
     │   └── EpisodeError             step before reset, or after the end, or after close
+    ├── PolicyError                  a policy that cannot act: its server is gone, or refuses
     ├── GoldError                    a repository whose suite fails or flakes; carries the tests
     ├── RejectedError                a candidate that is no task; carries the reason
     └── SandboxError                 the machine, never the policy: it is not a reward
@@ -34,6 +35,7 @@ __all__ = [
     "EpisodeError",
     "GoldError",
     "ImageError",
+    "PolicyError",
     "RecipeError",
     "RejectedError",
     "SandboxError",
@@ -97,6 +99,10 @@ class ActionError(UsageError):
 
 class EpisodeError(UsageError):
     """``step`` before ``reset``, after the episode's end, or after ``close``."""
+
+
+class PolicyError(CligymError):
+    """A policy that cannot act, through no fault of the environment: its server is gone, or refuses."""
 
 
 class GoldError(CligymError):
