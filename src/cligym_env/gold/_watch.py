@@ -12,6 +12,7 @@ import os
 import select
 import struct
 import sys
+import time
 
 __all__ = ["main"]
 
@@ -20,6 +21,8 @@ IN_OPEN = 0x20
 IN_ISDIR = 0x40000000
 IN_Q_OVERFLOW = 0x4000
 _ONLYDIR_DONT_FOLLOW = 0x03000000
+_DRAIN_S = 0.5
+"""Whoever waits for the end opens files too, so silence may never come."""
 _LEFT_OUT = ("/.git/", "/__pycache__/")
 
 
@@ -44,14 +47,15 @@ def main(out: str, roots: list[str]) -> None:
     created: set[str] = set()
     lost = False
     open(out + ".ready", "w").close()
-    stopping = False
-    while True:
+    stopped_s = None
+    while stopped_s is None or time.monotonic() < stopped_s + _DRAIN_S:
         ready, _, _ = select.select([descriptor], [], [], 0.1)
         if ready:
             lost |= _take(os.read(descriptor, 1 << 20), folders, opened, created)
-        elif stopping:
+        elif stopped_s is not None:
             break
-        stopping = stopping or os.path.exists(out + ".stop")
+        if stopped_s is None and os.path.exists(out + ".stop"):
+            stopped_s = time.monotonic()
     os.close(descriptor)
     kinds = {path: _kind(path) for path in opened}
     content = {
