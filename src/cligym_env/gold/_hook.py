@@ -24,7 +24,10 @@ _EVENTS = tuple(
         *("signal", "socket", "sqlite3", "subprocess", "tempfile", "urllib", "webbrowser"),
     )
 )
+_CO_OPTIMIZED = 1
 _WHOLE = ("copy", "__iter__", "keys", "items", "values")
+
+_started: list[str] = []
 
 
 def start(folder: str, workdir: str) -> None:
@@ -34,6 +37,9 @@ def start(folder: str, workdir: str) -> None:
         folder: gets ``<pid>.json`` at the process's end; writable for everybody.
         workdir: functions in files below it are noted.
     """
+    if _started:  # site reads the folder again when something calls it
+        return
+    _started.append(folder)
     seen = _Seen(folder, workdir.rstrip("/") + "/")
     environment = type(os.environ)
     plain = environment.__getitem__
@@ -88,7 +94,9 @@ class _Seen:
             tests = self.known[code]
         except KeyError:
             tests = None
-            if code.co_filename.startswith(self.prefix) and not code.co_name.startswith("<"):
+            # Without that flag it is the body of a class, or of a module.
+            function = code.co_flags & _CO_OPTIMIZED and not code.co_name.startswith("<")
+            if function and code.co_filename.startswith(self.prefix):
                 tests = self.calls.setdefault((code.co_filename, code.co_qualname), set())
             self.known[code] = tests
         if tests is not None:
