@@ -43,8 +43,8 @@ def rollout(
 ) -> Trajectory:
     """Let a policy act in an environment until the episode is over.
 
-    A failing machine, and a policy whose server fails, end it with the exit status ``error``: a
-    bad rollout is data. An action that cannot be typed becomes a turn whose observation says so.
+    A failing machine, and a policy whose server fails on the way, end it with the exit status
+    ``error``: a bad rollout is data. An action that cannot be typed becomes a turn whose observation says so.
 
     Args:
         env: a repair or a breaker environment, wrapped or not; stays open.
@@ -56,12 +56,15 @@ def rollout(
 
     Raises:
         UsageError: the policy does not fit the environment, or the options do not.
+        PolicyError: the policy's server fails before the first turn: there is nothing to record.
     """
     record = _Record()
     try:
         record.instruction, record.info = env.reset(seed=seed + attempt, options=options)
         _play(env, policy, record, seed + attempt, watch)
     except (SandboxError, PolicyError) as error:
+        if isinstance(error, PolicyError) and not record.turns:
+            raise
         record.exit_status, record.error = "error", f"{type(error).__name__}: {error}"
     base: Any = env.unwrapped
     task = getattr(base, "task", None)
