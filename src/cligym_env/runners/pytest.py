@@ -36,20 +36,34 @@ class PytestRunner:
     """
 
     name = "pytest"
+    has_canaries = True
 
     def __init__(self, wrap: Sequence[str] = (), variables: Mapping[str, str] | None = None) -> None:
         self._wrap = tuple(wrap)
         self._variables = dict(variables or {})
 
     def run(
-        self, gold: Gold, sandbox: Sandbox, *, timeout_s: float, only: Sequence[str] = ()
+        self,
+        gold: Gold,
+        sandbox: Sandbox,
+        *,
+        timeout_s: float,
+        only: Sequence[str] = (),
+        canaries: Sequence[str] = (),
     ) -> SuiteResult:
         """Run the suite as ``gold.user``; see ``core.Runner``.
+
+        Args:
+            gold: the recipe.
+            sandbox: where.
+            timeout_s: deadline of the run.
+            only: node ids to run; all when empty.
+            canaries: node ids of tests that are made to fail after they ran.
 
         Raises:
             SandboxLostError: the sandbox is gone.
         """
-        settings = {"args": [*ARGS, *gold.test_args], "only": sorted(only)}
+        settings = {"args": [*ARGS, *gold.test_args], "only": sorted(only), "canaries": sorted(canaries)}
         report = _warden.watch(
             sandbox,
             [*self._wrap, INTERPRETER, "-c", _warden.program("suite")],

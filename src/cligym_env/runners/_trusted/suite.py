@@ -1,7 +1,7 @@
 """Run pytest inside a sandbox, as the tests' own user, and write one record per event.
 
-Descriptor 0 brings the settings, a Python literal with ``args`` and ``only``; descriptor 3 takes
-the records: JSON arrays, one a line, ``[number, kind, …]`` with numbers from 0:
+Descriptor 0 brings the settings, a Python literal with ``args``, ``only`` and ``canaries``;
+descriptor 3 takes the records: JSON arrays, one a line, ``[number, kind, …]`` with numbers from 0:
 
 - ``start``; ``broken`` and the node id of a file that cannot be collected;
 - ``items`` and the list of node ids that will run, in order;
@@ -92,6 +92,19 @@ def _plugin(pytest: "Any", records: _Records, only: frozenset[str]) -> "Any":
     return Recorder()
 
 
+def _canary(pytest: "Any", canaries: frozenset[str]) -> "Any":
+    class Canary:
+        """Makes chosen tests fail after they ran."""
+
+        @pytest.hookimpl(hookwrapper=True, trylast=True)  # type: ignore[untyped-decorator]
+        def pytest_runtest_call(self, item: "Any") -> "Any":
+            outcome = yield
+            if item.nodeid in canaries and outcome.excinfo is None:
+                outcome.force_exception(AssertionError())
+
+    return Canary()
+
+
 def _main() -> None:
     with open(0, "rb", closefd=False) as stream:
         settings: dict[str, Any] = eval(stream.read(), {"__builtins__": {}})  # noqa: S307
@@ -105,8 +118,10 @@ def _main() -> None:
     import pytest  # noqa: PLC0415
 
     sys.argv = ["pytest", *settings["args"]]
-    recorder = _plugin(pytest, records, frozenset(settings["only"]))
-    status = int(pytest.main(settings["args"], plugins=[recorder]))
+    plugins = [_plugin(pytest, records, frozenset(settings["only"]))]
+    if settings["canaries"]:
+        plugins.append(_canary(pytest, frozenset(settings["canaries"])))
+    status = int(pytest.main(settings["args"], plugins=plugins))
     sys.stdout.flush()
     sys.stderr.flush()
     records.write("end", status)
