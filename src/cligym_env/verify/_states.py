@@ -70,9 +70,7 @@ class Survey:
         return [finding for finding in self.findings if finding.kind in kinds]
 
 
-def survey(
-    task: Task, gold: Gold, snapshot: Snapshot, pristine: Pristine, broken: Snapshot | None
-) -> Survey:
+def survey(task: Task, gold: Gold, snapshot: Snapshot, pristine: Pristine) -> Survey:
     """Read a final state; nothing in it is executed.
 
     Args:
