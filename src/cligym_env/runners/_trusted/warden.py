@@ -88,17 +88,31 @@ def _become(order: "dict[str, Any]", feed: int, log: int, records: int) -> None:
         for number in range(4):
             os.dup2(number + 100, number)
         os.closerange(4, 4096)
-        user = pwd.getpwnam(order["user"])
-        groups = [group.gr_gid for group in grp.getgrall() if user.pw_name in group.gr_mem]
-        os.setgroups([*groups, user.pw_gid])
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
+        if not _is_alone():
+            _drop_to(order["user"])
         os.umask(0o022)
         os.chdir(order["cwd"])
         os.execve(order["argv"][0], order["argv"], order["environ"])  # noqa: S606
     except BaseException as error:
         os.write(2, f"cannot start the suite: {error!r}\n".encode())
     os._exit(127)
+
+
+def _drop_to(name: str) -> None:
+    user = pwd.getpwnam(name)
+    groups = [group.gr_gid for group in grp.getgrall() if user.pw_name in group.gr_mem]
+    os.setgroups([*groups, user.pw_gid])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+
+
+def _is_alone() -> bool:
+    """Whether this user namespace holds one id only, so that there is no other user to become."""
+    try:
+        with open("/proc/self/uid_map", "rb") as stream:
+            return [line.split()[2] for line in stream] == [b"1"]
+    except OSError:
+        return False
 
 
 def _write(path: str, data: bytes) -> None:
