@@ -11,7 +11,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from cligym_env.rollout import rollout
 __all__ = ["Score", "collect", "scores"]
 
 _N_TRIES = 3
+_TERMS = {"guidance": 1, "hint": False, "reward": "sparse", "max_turns": 50}
 _STOP_WAIT_S = 60.0
 _TICK_S = 0.2
 
@@ -138,7 +139,8 @@ def collect(
         Every trajectory that was asked for, in the order of tasks, policies and attempts.
 
     Raises:
-        UsageError: numbers below 1, no task, policies of one name, settings that make no sense.
+        UsageError: numbers below 1, no task, policies of one name, settings that make no sense, or
+            others than those ``out`` was begun with.
         UnknownNameError: no such task.
         FileExistsError: ``out`` is there, and ``resume`` is off.
         GoldError: a gold cannot be made here.
@@ -155,6 +157,7 @@ def collect(
         for policy in policies
         for attempt in range(n_attempts)
     ]
+    _check_settings([done[key] for key, _ in wanted if key in done], settings, out)
     todo = [job for key, job in wanted if key not in done]
     engine = catalog.open_backend(backend) if isinstance(backend, str) else backend
     try:
@@ -183,6 +186,17 @@ def _known(out: Path, *, resume: bool) -> dict[trajectories.Key, Trajectory]:
         raise FileExistsError(f"{out} is there already: resume it, or name another file")
     known = trajectories.read(out)
     return {trajectories.key(one): one for one in known if one.exit_status != "error"}
+
+
+def _check_settings(known: Sequence[Trajectory], settings: Mapping[str, Any], out: Path) -> None:
+    """What was rolled out under other terms is not what is asked for now."""
+    for one in known:
+        for name, default in _TERMS.items():
+            was, wanted = one.metadata.get(name, default), settings.get(name, default)
+            if was != wanted:
+                raise UsageError(
+                    f"{out} was collected with {name}={was!r}, not {wanted!r}: name another file"
+                )
 
 
 def _check(tasks: Sequence[Task], policies: Sequence[Policy], **numbers: int) -> None:

@@ -16,7 +16,8 @@ from cligym_env.errors import ActionError, PolicyError, SandboxError
 __all__ = ["rollout"]
 
 _MAX_REFUSED = 50
-_RECORDED = ("gold", "category", "guidance", "hint")
+_OF_INFO = ("gold", "category", "guidance", "hint")
+_OF_ENV = ("reward", "max_turns")
 
 
 @dataclass(slots=True)
@@ -44,7 +45,8 @@ def rollout(
     """Let a policy act in an environment until the episode is over.
 
     A failing machine, and a policy whose server fails on the way, end it with the exit status
-    ``error``: a bad rollout is data. An action that cannot be typed becomes a turn whose observation says so.
+    ``error``: a bad rollout is data. An action that cannot be typed becomes a turn whose
+    observation says so.
 
     Args:
         env: a repair or a breaker environment, wrapped or not; stays open.
@@ -81,7 +83,7 @@ def rollout(
         backend=_backend_name(base),
         error=record.error,
         version=_version(),
-        metadata={name: record.info[name] for name in _RECORDED if name in record.info},
+        metadata=_metadata(record.info, base),
     )
 
 
@@ -127,6 +129,11 @@ def _typeable(call: Call) -> Call:
     text = call.action if isinstance(call.action, str) else repr(call.action)
     text = text[:1_000].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     return Call(text, call.thought, call.usage)
+
+
+def _metadata(info: Mapping[str, Any], base: Any) -> dict[str, Any]:
+    told = {name: info[name] for name in _OF_INFO if name in info}
+    return told | {name: getattr(base, name) for name in _OF_ENV if hasattr(base, name)}
 
 
 def _backend_name(base: Any) -> str:
