@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cligym_env.conversation import SYSTEM, TOOLS, called
+from cligym_env import conversation
 from cligym_env.core import Turn
 
-__all__ = ["SYSTEM", "TOOLS", "Understood", "conversation", "shortened", "understood"]
+__all__ = ["Understood", "shortened", "understood", "written"]
 
 _LEFT_OUT = "[left out to save room]"
 _THINK = re.compile(r"<think>(.*?)(?:</think>|\Z)", re.DOTALL)
@@ -33,20 +33,19 @@ class Understood:
     problem: str = ""
 
 
-def conversation(instruction: str, history: Sequence[Turn], *, max_chars: int) -> list[dict[str, Any]]:
-    """Write the episode so far as messages.
+def written(
+    instruction: str, history: Sequence[Turn], *, max_chars: int, reasoning_field: bool
+) -> list[dict[str, Any]]:
+    """Write the episode so far as the messages of a request.
 
     Args:
         instruction: the first message of the user.
         history: each turn becomes a tool call and its result.
         max_chars: of all contents; outputs of the oldest turns make room first, then whole turns go.
+        reasoning_field: send thoughts back as ``reasoning_content``; else as plain content, for
+            servers that refuse fields they do not know.
     """
-    messages: list[dict[str, Any]] = [
-        {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": instruction},
-    ]
-    for place, turn in enumerate(history):
-        messages += _turn(turn, f"call_{place}")
+    messages = [_wired(message, reasoning_field) for message in conversation.messages(instruction, history)]
     while _n_chars(messages) > max_chars:
         shorter = shortened(messages)
         if shorter is None:
@@ -55,20 +54,26 @@ def conversation(instruction: str, history: Sequence[Turn], *, max_chars: int) -
     return messages
 
 
-def _turn(turn: Turn, identifier: str) -> list[dict[str, Any]]:
-    name, arguments = called(turn.call)
-    function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
-    call = {"id": identifier, "type": "function", "function": function}
-    return [
-        {"role": "assistant", "content": turn.call.thought or None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": identifier, "content": turn.observation},
-    ]
+def _wired(message: dict[str, Any], reasoning_field: bool) -> dict[str, Any]:
+    """The protocol has arguments as text, where training has them as a dict."""
+    message = dict(message)
+    if not reasoning_field and "reasoning_content" in message:
+        message["content"] = message.pop("reasoning_content")
+    calls = []
+    for call in message.pop("tool_calls", ()):
+        arguments = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+        calls.append({**call, "function": {**call["function"], "arguments": arguments}})
+    if calls:
+        message["tool_calls"] = calls
+    if message["role"] == "tool":
+        message.pop("name", None)
+    return message
 
 
 def _n_chars(messages: Sequence[Mapping[str, Any]]) -> int:
     total = 0
     for message in messages:
-        total += len(message.get("content") or "")
+        total += len(message.get("content") or "") + len(message.get("reasoning_content") or "")
         for call in message.get("tool_calls") or ():
             total += len(call["function"]["arguments"])
     return total

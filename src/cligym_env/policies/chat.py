@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cligym_env import conversation
 from cligym_env.core import Call, Task, Turn
 from cligym_env.errors import PolicyError, UsageError
 from cligym_env.policies import _messages
@@ -31,10 +32,11 @@ NUDGE = "Call one of the tools: bash with a command, or submit when the environm
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the server is asked to answer; ``None`` leaves it to the server."""
+    """How the server is asked, and told what was said before; ``None`` leaves it to the server."""
 
     temperature: float | None
     max_tokens: int | None
+    reasoning_field: bool
 
 
 class Chat:
@@ -64,12 +66,16 @@ class Chat:
         Raises:
             PolicyError: the server cannot be reached, or refuses; says which and why.
         """
-        max_chars = self._max_context_chars
         extra: list[dict[str, Any]] = []
         usage: dict[str, float] = {}
         thought = ""
         for _ in range(_N_ASKED):
-            messages = _messages.conversation(instruction, history, max_chars=max_chars)
+            messages = _messages.written(
+                instruction,
+                history,
+                max_chars=self._max_context_chars,
+                reasoning_field=self._sampling.reasoning_field,
+            )
             reply = self._ask([*messages, *extra], seed=(seed + len(history)) % _SEED_RANGE)
             _add(usage, reply)
             said = _messages.understood(reply)
@@ -92,7 +98,7 @@ class Chat:
         create: Any = self._client.chat.completions.create
         while True:
             try:
-                answer = create(model=self._model, messages=messages, tools=_messages.TOOLS, **options)
+                answer = create(model=self._model, messages=messages, tools=conversation.TOOLS, **options)
             except openai.BadRequestError as error:
                 shorter = _messages.shortened(messages) if "context" in str(error).lower() else None
                 if shorter is None:
@@ -176,6 +182,7 @@ def create(
     sampling = Sampling(
         None if temperature is None else _number("temperature", temperature, 0),
         None if max_tokens is None else int(_number("max_tokens", max_tokens, 1)),
+        reasoning_field=bool(base_url),  # a hosted service refuses fields it does not know
     )
     chars = int(_number("max_context_chars", max_context_chars, _MIN_CONTEXT_CHARS))
     return Chat(client, model, sampling=sampling, max_context_chars=chars)
