@@ -124,6 +124,8 @@ def start(
     Raises:
         SandboxLostError: the container is gone.
     """
+    if container.dormant:
+        return Exec(container, "", None, 0, 0, b"there is no /bin/bash in this image\n")
     api = container.engine.api
     nonce = secrets.token_hex(8)
     variables = [f"{name}={value}" for name, value in environ.items()]
@@ -211,7 +213,7 @@ def _not_begun(process: Exec, output: CappedOutput) -> ExecResult:
         _drain(process.stream, output)
     code = process.exit_code() if process.id else None
     kept, n_dropped = output.result()
-    return ExecResult(code or 126, kept, n_dropped)
+    return ExecResult(code or (127 if process.container.dormant else 126), kept, n_dropped)
 
 
 def _pump(stream: Stream, left: memoryview, output: CappedOutput, deadline: float) -> bool:

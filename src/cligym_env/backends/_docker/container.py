@@ -41,6 +41,8 @@ class Container:
         self.closed = False
         self._removed = False
         self._lock = threading.Lock()
+        self.layers: dict[str, str] = {}
+        self._pid = 0
         self._token = f"cligym-{secrets.token_hex(8)}"
         with told_as(ImageError, f"image {image.ref}"):
             described = engine.api.inspect_image(image.ref)
@@ -62,16 +64,25 @@ class Container:
                 labels=engine.labels("sandbox"),
                 host_config=host_config(engine.api, limits),
             )["Id"]
+        self.dormant = False
         try:
             with told_as(BackendUnavailableError, "docker does not start a container"):
                 self.control = self._start(_OPEN_S)
+        except BackendUnavailableError as error:
+            if "/bin/bash" not in str(error):
+                self._discard()
+                raise
+            self.dormant = True  # the image has no programs: there are files to read and to put
         except BaseException:
-            with contextlib.suppress(SandboxLostError), told_as():
-                engine.remove_container(self.id)
+            self._discard()
             raise
 
+    def _discard(self) -> None:
+        with contextlib.suppress(SandboxLostError), told_as():
+            self.engine.remove_container(self.id)
+
     def _start(self, timeout_s: float) -> Control:
-        control = Control(attach(self.engine.api, self.id))
+        control = self.control = Control(attach(self.engine.api, self.id))
         try:
             self.engine.api.start(self.id)
             control.open(timeout_s)
@@ -79,7 +90,7 @@ class Container:
         except BaseException:
             control.close()
             raise
-        self.layers: dict[str, str] = dict((described.get("GraphDriver") or {}).get("Data") or {})
+        self.layers = dict((described.get("GraphDriver") or {}).get("Data") or {})
         self._pid = int(described["State"]["Pid"])
         return control
 
@@ -117,7 +128,7 @@ class Container:
             SandboxLostError: it does not.
         """
         self.check_open()
-        if not self.is_running():
+        if not self.dormant and not self.is_running():
             raise SandboxLostError("the sandbox has stopped: its container was killed from outside")
 
     def check_open(self) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import docker
-
 from cligym_env.core import Limits
 
 __all__ = ["host_config"]
@@ -18,7 +16,7 @@ _MAX_FILE_BYTES = 1 << 30
 _SHM_BYTES = 64 << 20
 
 
-def host_config(api: docker.APIClient, limits: Limits) -> dict[str, Any]:
+def host_config(api: Any, limits: Limits) -> dict[str, Any]:
     """Translate limits into the engine's own words."""
     config: dict[str, Any] = api.create_host_config(
         network_mode="bridge" if limits.network else "none",

@@ -82,7 +82,7 @@ class LayerSnapshot:
         if entry.kind != "file":
             return entry
         with open(place, "rb", buffering=0) as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Entry("file", entry.mode, entry.uid, entry.gid, entry.size_bytes, sha256=digest)
 
     def read(self, path: str, *, max_bytes: int = 64 << 20) -> bytes:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
-import docker
 import docker.utils
 
 from cligym_env.backends._docker.engine import Engine, told_as
@@ -36,11 +35,17 @@ def _stat(engine: Engine, container: str, path: str) -> dict[str, Any] | None:
             return None
         if response.status_code == 400:  # below something that is no folder
             return None
+        if response.status_code == 500 and _is_loop(api._get(url, params={"path": path}).text):
+            return None
         api._raise_for_status(response)
     header: dict[str, Any] = docker.utils.decode_json_header(
         response.headers["x-docker-container-path-stat"]
     )
     return header
+
+
+def _is_loop(message: str) -> bool:
+    return "too many" in message and "links" in message
 
 
 def kind_of(engine: Engine, container: str, path: str) -> tuple[str, str]:
@@ -74,7 +79,8 @@ def _member(
                 if member is None:
                     yield None
                 else:
-                    yield member, tar.extractfile(member) or io.BytesIO()
+                    content = tar.extractfile(member) if member.isreg() else None
+                    yield member, content or io.BytesIO()
         finally:
             response.close()
 
@@ -106,7 +112,8 @@ def read(engine: Engine, container: str, path: str, max_bytes: int) -> bytes:
 class ApiSnapshot:
     """A frozen disk; keeps the promises of ``core.Snapshot``, slowly.
 
-    The engine's own difference misses a file that kept its size and its time to the second.
+    The engine's own difference misses a file that kept its size and its time to the second, and
+    does not tell names that are no UTF-8.
     """
 
     def __init__(self, engine: Engine, container: str) -> None:

@@ -10,8 +10,6 @@ import threading
 import time
 from typing import Any
 
-import docker
-
 __all__ = ["Stream", "attach", "start_exec"]
 
 _HEADER_BYTES = 8
@@ -25,7 +23,7 @@ class Stream:
     Frames: 8 bytes of header, of which the last 4 are the length (Engine API, "attach").
     """
 
-    def __init__(self, api: docker.APIClient, response: Any) -> None:
+    def __init__(self, api: Any, response: Any) -> None:
         api._raise_for_status(response)
         reader = response.raw._fp.fp
         # The reader may hold bytes that came together with the headers; the raw socket has not.
@@ -151,7 +149,7 @@ class Stream:
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 
 
-def attach(api: docker.APIClient, container: str) -> Stream:
+def attach(api: Any, container: str) -> Stream:
     """Attach to what the container's first process reads and prints."""
     params = {"stdin": 1, "stdout": 1, "stderr": 0, "stream": 1}
     url = api._url("/containers/{0}/attach", container)
@@ -160,7 +158,7 @@ def attach(api: docker.APIClient, container: str) -> Stream:
     )
 
 
-def start_exec(api: docker.APIClient, exec_id: str) -> Stream:
+def start_exec(api: Any, exec_id: str) -> Stream:
     """Start a prepared exec and attach to it."""
     url = api._url("/exec/{0}/start", exec_id)
     data = {"Tty": False, "Detach": False}

@@ -113,4 +113,4 @@ class Works:
 
 
 def _fits(sandbox: DockerSandbox) -> bool:
-    return sandbox.container.control.is_open()
+    return sandbox.container.dormant or sandbox.container.control.is_open()
