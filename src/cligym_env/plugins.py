@@ -59,13 +59,17 @@ def create(kind: str, name: str, /, **options: Any) -> Any:
     elif name in (entry_points := _entry_points(kind)):
         factory = entry_points[name].load()
     else:
-        raise UnknownNameError(kind.removesuffix("s"), name, names(kind))
+        raise UnknownNameError(_one(kind), name, names(kind))
     try:
         return factory(**options)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
-        raise UsageError(f"{kind.removesuffix('s')} {name!r}: {error}") from error
+        raise UsageError(f"{_one(kind)} {name!r}: {error}") from error
+
+
+def _one(kind: str) -> str:
+    return "policy" if kind == "policies" else kind.removesuffix("s")
 
 
 @cache
