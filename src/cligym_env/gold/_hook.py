@@ -86,7 +86,7 @@ class _Seen:
         self.data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
 
     def profile(self, frame: FrameType, event: str, _argument: object) -> None:
-        """Note a call of a function below the work folder, and in which test it was."""
+        """Note a call of a function below the work folder, and in which test it was, if in any."""
         if event != "call":
             return
         code = frame.f_code
@@ -101,8 +101,7 @@ class _Seen:
             self.known[code] = tests
         if tests is not None:
             test = self.data.get(b"PYTEST_CURRENT_TEST")
-            if test:
-                tests.add(test.rpartition(b" (")[0])
+            tests.add(test.rpartition(b" (")[0] if test else b"")
 
     def audit(self, event: str, _arguments: object) -> None:
         """Note an event that a policy could forbid, and in which test it was."""

@@ -14,7 +14,6 @@ import logging
 import re
 import shlex
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -32,7 +31,9 @@ MAX_BYTES = 40_000
 """A usage is at most this long as JSON."""
 
 _FOLDER = "/var/tmp/.observation"
+_PURELIB = "/opt/venv/lib/python3.11/site-packages"
 _START_TIMEOUT_S = 120.0
+_IMPORTS_TIMEOUT_S = 900.0
 _WATCHED = ("/etc", "/usr", "/opt/venv", "/home", "/root", "/var/lib")
 _NOISE = re.compile(
     r"/(proc|sys|dev|run|tmp|var/tmp)/|/__pycache__/|/\.pytest_cache/|/\.hypothesis/|/\.git/|\.pyc$"
@@ -44,6 +45,7 @@ _METADATA = re.compile(r"\.(dist|egg)-info/")
 # Enough to draw from, small enough to read.
 _MAX_MODULES = 220
 _MAX_FUNCTIONS = 240
+_MAX_BLOCKED = 70
 
 
 @dataclass
@@ -91,22 +93,22 @@ def observe(gold: Gold, sandbox: Sandbox) -> Usage:
     variables = environ.of(gold, sandbox, user=gold.user)
     seen = _run(gold, sandbox, suite)
     if python:
-        seen.importers = _importers(gold, sandbox, variables)
+        modules = {name: file for name, file in seen.modules.items() if name not in empty.modules}
+        seen.importers = _importers(gold, sandbox, variables, modules)
     return _usage(gold, seen, empty, variables)
 
 
 def _hooked(gold: Gold, sandbox: Sandbox) -> bool:
     """Put the hook into the virtual environment; whether there is a Python that loads it."""
     sandbox.exec(["mkdir", "-m", "1777", "-p", _FOLDER], timeout_s=_START_TIMEOUT_S)
-    command = "/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'"
-    found = sandbox.exec(command, timeout_s=_START_TIMEOUT_S)
+    found = sandbox.exec(["test", "-d", _PURELIB], timeout_s=_START_TIMEOUT_S)
     if gold.language != "python" or found.exit_code != 0:
         return False
     for name in ("_hook", "_watch"):
         sandbox.write(f"{_FOLDER}/code/observe{name}.py", _text(name).encode())
     line = f"import sys; sys.path.append({_FOLDER + '/code'!r}); import observe_hook"
     line += f"; observe_hook.start({_FOLDER!r}, {gold.workdir!r})"
-    sandbox.write(f"{found.text.strip()}/zz_observe.pth", (line + "\n").encode())
+    sandbox.write(f"{_PURELIB}/zz_observe.pth", (line + "\n").encode())
     return True
 
 
@@ -125,23 +127,38 @@ def _empty_run(gold: Gold, sandbox: Sandbox) -> None:
     )
 
 
-def _importers(gold: Gold, sandbox: Sandbox, variables: Mapping[str, str]) -> dict[str, int]:
-    """Module name or library → how many passing tests lie in files that import it."""
-    n_tests = Counter(test.partition("::")[0] for test in gold.passing)
+def _importers(
+    gold: Gold, sandbox: Sandbox, variables: Mapping[str, str], modules: Mapping[str, str]
+) -> dict[str, int]:
+    """Module or library → how many passing tests are not even collected without it.
+
+    Args:
+        gold: with its passing set.
+        sandbox: the throw-away one.
+        variables: of the run.
+        modules: to try, with their files.
+    """
     script = f"{_FOLDER}/code/observe_imports.py"
     sandbox.write(script, _text("_imports").encode())
+    sandbox.exec(f"rm -f {_PURELIB}/zz_observe.pth", timeout_s=_START_TIMEOUT_S)
+    tried = sorted(modules, key=lambda name: (name.count("."), not modules[name].endswith(".so"), name))
     done = sandbox.exec(
-        ["/opt/venv/bin/python", script, *sorted(n_tests)],
-        timeout_s=_START_TIMEOUT_S + 5 * len(n_tests),
+        ["/opt/venv/bin/python", script],
+        timeout_s=_IMPORTS_TIMEOUT_S,
         user=gold.user,
         cwd=gold.workdir,
         environ=variables,
+        stdin=json.dumps([list(gold.test_args), list(gold.passing), tried[:_MAX_BLOCKED]]).encode(),
     )
-    found: Counter[str] = Counter()
-    for line in done.text.splitlines():
-        file, modules, libraries = json.loads(line)
-        found.update(dict.fromkeys((*modules, *libraries), n_tests[file]))
-    return dict(found)
+    found: dict[str, int] = dict(json.loads(line) for line in done.text.splitlines())
+    extensions = [(name, modules[name]) for name in found if ".so" in modules[name]]
+    for name, file in extensions:
+        needed = sandbox.exec(["ldd", file], timeout_s=_START_TIMEOUT_S).text
+        for library in (file, *re.findall(r"=> (/\S+)", needed)):
+            real = sandbox.exec(["realpath", library], timeout_s=_START_TIMEOUT_S).text.strip()
+            for path in {library, real}:
+                found[path] = max(found.get(path, 0), found[name])
+    return found
 
 
 def _run(gold: Gold, sandbox: Sandbox, act: Callable[[], None]) -> _Seen:
@@ -251,7 +268,8 @@ def _functions(
     called = [
         (len(tests), file, function.replace(".<locals>", ""))
         for (file, function), tests in calls.items()
-        if tests and own(file) and "<" not in function.replace(".<locals>", "")
+        # What is called outside of any test is needed to import something: all would fail.
+        if tests and "" not in tests and own(file) and "<" not in function.replace(".<locals>", "")
     ]
     found: dict[str, dict[str, int]] = {}
     for n_tests, file, function in sorted(sorted(called)[:_MAX_FUNCTIONS], key=lambda row: row[1:]):
