@@ -42,6 +42,9 @@ MAX_REACH = 0.9
 """A module that this share of the tests cannot do without is no good place: all would fail."""
 
 IS_TEST = re.compile(r"(^|/)(tests?|testing|conftest\.py|test_[^/]*|[^/]*_tests?\.py)(/|$)")
+_CONFIGURATION = re.compile(
+    r"/(pyproject\.toml|setup\.cfg|tox\.ini|pytest\.ini|MANIFEST\.in|PKG-INFO|\.git\w*)$|\.(egg|dist)-info/|/build/"
+)
 _TIMEOUT_S = 120.0
 
 
@@ -208,9 +211,14 @@ class Look:
         """How many tests of the gold pass."""
         return len(self.gold.passing)
 
-    def modest(self, name: str) -> bool:
-        """Whether something imported is needed by some test files, but not by (nearly) all."""
-        return self.usage.importers.get(name, 0) <= MAX_REACH * self.n_tests
+    def partly(self, name: str) -> bool:
+        """Whether some tests, but not (nearly) all, are lost without a module or library."""
+        return 0 < self.usage.importers.get(name, 0) <= MAX_REACH * self.n_tests
+
+    def lazily(self, name: str) -> bool:
+        """Whether a module from an installed distribution is imported only while tests run."""
+        file = self.usage.modules.get(name, "")
+        return file.startswith(SITE) and self.usage.importers.get(name) == 0
 
     def own(self, path: str) -> bool:
         """Whether a path belongs to the repository under test and is none of its tests."""
@@ -237,11 +245,33 @@ class Look:
         ]
 
     @cached_property
+    def data_files(self) -> list[str]:
+        """Files of the repository that the tests read, without its sources and its configuration."""
+        return [
+            path
+            for path in self.usage.files
+            if self.own(path) and not _CONFIGURATION.search(path) and path not in self.sources
+        ]
+
+    @cached_property
     def extensions(self) -> list[str]:
-        """Compiled modules and shared libraries that the tests load and could (partly) miss."""
+        """Compiled modules and shared libraries that a part of the tests loads."""
+        if self.gold.language != "python":
+            return sorted(path for path in self.usage.libraries if path.startswith("/usr/local/"))
         mapped = {path: path for path in self.usage.libraries}
         mapped.update({file: name for name, file in self.usage.modules.items() if ".so" in file})
-        return sorted(path for path, name in mapped.items() if self.modest(name) and self.modest(path))
+        return sorted(path for path, name in mapped.items() if self.partly(name) or self.partly(path))
+
+    @cached_property
+    def own_text(self) -> str:
+        """All sources of the repository that the tests import, one after the other."""
+        return "\n".join(self.text(file) for file in sorted(self.sources))
+
+    @cached_property
+    def test_text(self) -> str:
+        """All test files, one after the other."""
+        files = sorted({test.partition("::")[0] for test in self.gold.passing if "::" in test})
+        return "\n".join(self.text(f"{self.gold.workdir}/{file}") for file in files)
 
 
 def shuffled(items: Iterable[Any], rng: Random) -> list[Any]:

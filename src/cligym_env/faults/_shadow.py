@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from cligym_env.faults._common import STDLIB, Look, shuffled
+from cligym_env.faults._common import SITE, STDLIB, Look, shuffled
 
 __all__ = ["shadowable", "stub"]
 
@@ -25,13 +25,11 @@ def shadowable(look: Look, rng: Random) -> list[str]:
         for name, file in look.usage.modules.items()
         if "." not in name
         and not name.startswith("_")
-        and not file.startswith(look.gold.workdir + "/")
-        and (file.startswith(STDLIB) or "/site-packages/" in file)
+        and file.startswith((STDLIB, SITE))
         and file.endswith(".py")
-        and look.usage.importers.get(name, 0) > 0
-        and look.modest(name)
+        and (look.partly(name) or look.lazily(name))
     }
-    return sorted(shuffled(found, rng), key=lambda name: look.usage.importers.get(name, 0) > 120)
+    return sorted(shuffled(found, rng), key=lambda name: not 0 < look.usage.importers.get(name, 0) <= 120)
 
 
 def stub(rng: Random) -> str:

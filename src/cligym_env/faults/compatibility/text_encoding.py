@@ -16,7 +16,7 @@ _HINT = "Every letter is there for the eye, but not for a program that reads the
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     for path, name in shuffled(look.sources.items(), rng):
         text = look.text(path)
-        if not look.modest(name) or text.isascii() or "coding" in text[:200]:
+        if not look.partly(name) or text.isascii() or "coding" in text[:200]:
             continue
         encoding = rng.choice(["ISO-8859-1", "CP1252", "ISO-8859-15"])
         try:
@@ -25,7 +25,7 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
         except UnicodeError:
             encoding = "UTF-16"
         yield _saved(path, "UTF-8", encoding)
-    data = [path for path in look.usage.files if look.own(path)]
+    data = look.data_files
     for path in shuffled(data, rng):
         if not look.text(path) or look.data(path).startswith(b"\xef\xbb\xbf"):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -13,6 +14,7 @@ __all__ = ["create"]
 
 _HINT = "All is well with the code, but this machine believes to be somewhere else."
 _LINK = "/etc/localtime"
+_LOCAL = re.compile(r"localtime|mktime|astimezone|fromtimestamp|tzset|tzname|\bTZ\b")
 _ZONES = (
     "Asia/Kathmandu",
     "America/St_Johns",
@@ -27,7 +29,7 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     reads = any(
         path.startswith(("/usr/share/zoneinfo", _LINK, "/etc/timezone")) for path in look.usage.files
     )
-    if not reads and "TZ" not in look.usage.variables:
+    if not (reads or "TZ" in look.usage.variables) or not _LOCAL.search(look.own_text):
         return
     zone = rng.choice(_ZONES)
     node = look.node(_LINK)

@@ -17,8 +17,8 @@ _STARTERS = ("_thread.start_new_thread", "os.fork", "os.forkpty", "os.posix_spaw
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     started = max((look.usage.events.get(event, 0) for event in _STARTERS), default=0)
-    threads = "socketserver" in look.usage.modules or "concurrent.futures.thread" in look.usage.modules
-    if not started and not threads:
+    # A server that cannot start its thread waits for it until the deadline of the whole run.
+    if not started or "socketserver" in look.usage.modules:
         return
     lines = [
         "import os, resource",

@@ -29,7 +29,7 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
             # In the work folder itself the tests find a flat package without the install;
             # what they start elsewhere does not.
             flat = line.strip() == look.gold.workdir
-            if (flat and not starts) or (not flat and not any(look.modest(top) for top in tops)):
+            if (flat and not starts) or (not flat and not any(look.partly(top) for top in tops)):
                 continue
             new = look.gold.workdir + rng.choice(["-old", ".git", "-main"])
             pair = swap_line(path, line, Site(number, at, look.gold.workdir, new))

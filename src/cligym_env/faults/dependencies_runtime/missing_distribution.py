@@ -17,7 +17,9 @@ _MAX_FILES = 55
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     for _, found in shuffled(((d.name, d) for d in needed(look)), rng):
-        if len(found.files) > _MAX_FILES or not all(look.modest(name) for name in found.modules):
+        if len(found.files) > _MAX_FILES or not all(
+            look.partly(name) or look.lazily(name) for name in found.modules
+        ):
             continue
         yield Draft(
             [f"{PYTHON} -m pip uninstall --quiet --yes {found.name}"],

@@ -23,10 +23,10 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
         file: name
         for name, file in look.usage.modules.items()
         if file.endswith(".py")
-        and look.modest(name)
+        and look.partly(name)
         and (look.own(file) or file.startswith((STDLIB, "/opt/venv")))
     }
-    for path in shuffled((path for path in modules if look.usage.importers.get(modules[path], 0) > 0), rng):
+    for path in shuffled(modules, rng):
         cached = _cached(path)
         node = look.node(cached)
         if node.kind != "file" or node.size_bytes < 200:

@@ -21,6 +21,9 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
         if not others or found.name in TOOLS or len(found.files) > _MAX_FILES:
             continue
         if found.editable:
+            # In the work folder itself a flat package is found without being installed.
+            if look.node(f"{look.gold.workdir}/{found.name.replace('-', '_')}").kind:
+                continue
             # The repository itself, replaced by a released wheel: back to the checkout.
             solution = [f"cd {q(look.gold.workdir)}", *look.gold.install]
         elif found.version in found.wheels and found.modules:

@@ -45,9 +45,11 @@ def _other(target: str, rng: Random) -> str:
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     wanted = {node.real for node in look.nodes(set(look.extensions) | set(look.usage.programs)).values()}
-    wanted |= {path for path in look.usage.files if path.startswith(("/usr/share/", "/etc/ssl/", SITE))}
-    roots = [("/etc", True), ("/usr/lib/x86_64-linux-gnu", False), ("/usr/lib", False), ("/usr/bin", False)]
-    roots += [("/usr/lib/ssl", True), ("/opt/venv/bin", False), (look.gold.workdir, True)]
+    wanted |= {path for path in look.usage.files if path.startswith(("/usr/share/zoneinfo/", SITE))}
+    wanted.discard("/usr/share/zoneinfo/Etc/UTC")
+    roots = [("/etc/alternatives", False), ("/usr/lib/x86_64-linux-gnu", False), ("/usr/bin", False)]
+    roots += [("/usr/local/lib", False), ("/usr/share/zoneinfo", True), ("/opt/venv/bin", False)]
+    roots += [(look.gold.workdir, True)]
     links = look.python(_FIND, [roots, sorted(wanted)]) or {}
     for link in shuffled((path for path in links if not path.endswith(".so")), rng):
         target, broken = links[link], _other(links[link], rng)

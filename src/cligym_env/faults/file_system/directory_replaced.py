@@ -22,7 +22,8 @@ def _packages(look: Look, rng: Random) -> Iterator[Draft]:
         folders = {
             look.usage.modules[name].rpartition("/")[0]
             for name in distribution.modules
-            if look.modest(name) and look.usage.modules[name].endswith("/__init__.py")
+            if (look.partly(name) or look.lazily(name))
+            and look.usage.modules[name].endswith("/__init__.py")
         }
         for folder in shuffled((folder for folder in folders if folder.startswith(SITE + "/")), rng):
             inside = [file for file in distribution.files if file.startswith(folder + "/")]

@@ -17,11 +17,15 @@ def _places(look: Look) -> set[str]:
     """Root's files and folders that the tests need: compiled modules, packages, data, libraries."""
     places = set(look.extensions)
     for name, file in look.usage.modules.items():
-        if file.startswith((SITE, STDLIB)) and look.modest(name):
+        if file.startswith((SITE, STDLIB)) and look.partly(name):
             folder, _, base = file.rpartition("/")
             if base == "__init__.py" and folder not in (SITE, STDLIB):
                 places.add(folder)
-    places |= {path for path in look.usage.files if path.startswith(("/usr/share/", "/etc/ssl/", SITE))}
+    places |= {
+        path
+        for path in look.usage.files
+        if path.startswith(("/usr/share/zoneinfo/", SITE)) and not path.endswith((".pth", "/Etc/UTC"))
+    }
     return places
 
 

@@ -38,7 +38,7 @@ print(json.dumps(found))
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    system = [path for path in look.usage.files if path.startswith(("/usr/share/", "/etc/"))]
+    system = [path for path in look.usage.files if path.startswith("/usr/share/zoneinfo/")]
     twins = look.python(_TWINS, system) or {}
     for path in shuffled(twins, rng):
         size = look.node(path).size_bytes
@@ -51,7 +51,11 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
         )
     for distribution in shuffled(((d.name, d) for d in needed(look)), rng):
         found = distribution[1]
-        files = {look.usage.modules[name]: name for name in found.modules if look.modest(name)}
+        files = {
+            look.usage.modules[name]: name
+            for name in found.modules
+            if (look.partly(name) or look.lazily(name))
+        }
         files |= {path: path for path in look.usage.files if path in found.files}
         plain = [path for path in files if path.startswith(SITE) and not IS_TEST.search(path)]
         for path, node in list(look.nodes(shuffled(plain, rng)).items())[:2]:

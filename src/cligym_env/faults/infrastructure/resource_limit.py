@@ -1,4 +1,4 @@
-"""The interpreter starts with a resource limit that is too low for the tests."""
+"""The interpreter starts with a limit that is too low for what the tests write."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from cligym_env.faults._startup import block
 
 __all__ = ["create"]
 
-_HINT = "The machine has enough of everything; something lowers what one process may take."
+_HINT = "The disk has room, but one process may not use much of it; something lowers what it may take."
+_WRITERS = ("sqlite3.connect", "shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.make_archive")
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    limits = [("RLIMIT_FSIZE", str(rng.choice([0, 512, 1024])), "size of files")]
-    if any(event.startswith(("socket.", "pty.", "subprocess.", "sqlite3.")) for event in look.usage.events):
-        limits.append(("RLIMIT_NOFILE", str(rng.choice([10, 11, 12])), "open files"))
-    rng.shuffle(limits)
-    for name, value, what in limits:
-        lines = ["import resource", f"resource.setrlimit(resource.{name}, ({value}, {value}))"]
-        draft = block(look, f"keep {what} in bounds", lines, _HINT, {"limit": name, "value": value})
-        if draft is not None:
-            yield draft
+    if not any(event in look.usage.events for event in _WRITERS):
+        return
+    value = str(rng.choice([4096, 8192, 10240]))
+    lines = ["import resource", f"resource.setrlimit(resource.RLIMIT_FSIZE, ({value}, {value}))"]
+    title = rng.choice(["keep files small", "disk is precious", "no large files"])
+    draft = block(look, title, lines, _HINT, {"limit": "RLIMIT_FSIZE", "value": value})
+    if draft is not None:
+        yield draft
 
 
 def create() -> FaultFamily:

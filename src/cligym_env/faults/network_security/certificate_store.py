@@ -20,7 +20,7 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     used = [
         path
         for path in look.usage.files
-        if re.search(r"^/etc/ssl/|^/usr/share/ca-certificates/|cacert\.pem$", path)
+        if re.search(r"^/etc/ssl/certs|^/usr/share/ca-certificates/|cacert\.pem$", path)
     ]
     asks = "OpenSSL" in look.usage.modules or "certifi" in look.usage.modules
     if not used and not asks:

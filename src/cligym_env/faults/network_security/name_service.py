@@ -13,13 +13,13 @@ __all__ = ["create"]
 
 _HINT = "The system knows the name, but does not look where it is written down."
 _FILE = "/etc/nsswitch.conf"
-# Which databases a test asks shows in the files that the lookup opens.
+# What asks a database by name; numbers do not need one.
 _DATABASES = {
-    "hosts": ("/etc/hosts", "/etc/host.conf", "/etc/gai.conf"),
-    "passwd": ("/etc/passwd",),
-    "group": ("/etc/group",),
-    "services": ("/etc/services",),
-    "protocols": ("/etc/protocols",),
+    "hosts": r"[\"']localhost[\"']",
+    "passwd": r"getpw(nam|uid)|\.owner\(\)|expanduser\([\"']~\w",
+    "group": r"getgr(nam|gid)|\.group\(\)",
+    "services": r"getservby",
+    "protocols": r"getprotobyname",
 }
 
 
@@ -27,10 +27,9 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     text = look.text(_FILE)
     if _FILE not in look.usage.files and not look.usage.events.get("socket.getaddrinfo"):
         return
-    used = [name for name, files in _DATABASES.items() if set(files) & set(look.usage.files)]
-    if look.usage.events.get("socket.getaddrinfo") or look.usage.events.get("socket.gethostbyname"):
-        used.append("hosts")
-    for name in shuffled(set(used), rng):
+    said = look.own_text + look.test_text
+    used = {name for name, pattern in _DATABASES.items() if re.search(pattern, said)}
+    for name in shuffled(used, rng):
         number, line = next(
             ((n, t) for n, t in enumerate(text.split("\n"), 1) if re.match(rf"{name}:.*\bfiles\b", t)),
             (0, ""),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import Draft, Family, Look
+from cligym_env.faults._common import Draft, Family, Look, shuffled
 from cligym_env.faults._variables import set_variables
 
 __all__ = ["create"]
@@ -42,10 +42,8 @@ def _values(name: str) -> tuple[str, ...]:
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     names = [name for name in look.usage.variables if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)]
-    sources = "\n".join(look.text(file) for file in look.sources)
     # A name that the package itself spells out is one it acts on.
-    ranked = sorted(names, key=lambda name: (name not in sources, rng.random()))
-    for name in ranked:
+    for name in shuffled((name for name in names if re.search(rf"\b{name}\b", look.own_text)), rng):
         values = _values(name)
         if values:
             yield set_variables(look, {name: rng.choice(values)}, _HINT)

@@ -18,9 +18,7 @@ _WORD = re.compile(r"[A-Za-z]{5,}")
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    files = sorted({test.partition("::")[0] for test in look.gold.passing if "::" in test})
-    tests = "\n".join(look.text(f"{look.gold.workdir}/{file}") for file in files)
-    expected = set(_WORD.findall(tests))
+    tests = look.test_text
 
     def sites(function: Function) -> Iterator[Site]:
         for statement in function.statements:
@@ -36,7 +34,8 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
                     continue
                 start = line.index(node.value, node.col_offset)
                 for word in _WORD.finditer(node.value):
-                    if word[0] in expected and f" {word[0]}" in tests and word[0][1] != word[0][2]:
+                    around = node.value[max(0, word.start() - 6) : word.end() + 6]
+                    if around in tests and len(around) > len(word[0]) and word[0][1] != word[0][2]:
                         new = word[0][0] + word[0][2] + word[0][1] + word[0][3:]
                         yield Site(node.lineno, start + word.start(), word[0], new)
 
