@@ -20,7 +20,8 @@ of different keys would be merged and the model trained on nulls. Needs the extr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class SftExporter:
             if not rows:
                 raise UsageError(f"no trajectory to export: all are longer than {self._max_tokens} tokens")
         table = datasets.Dataset.from_list(rows, features=_features(datasets))
-        with beside(out) as path:
+        with beside(out) as path, _no_bars(datasets):
             table.to_parquet(path)
         return out
 
@@ -118,6 +119,18 @@ def _datasets() -> Any:
     except ModuleNotFoundError as error:
         raise UsageError("the exporter sft needs an extra: pip install 'cligym-env[data]'") from error
     return datasets
+
+
+@contextmanager
+def _no_bars(datasets: Any) -> Iterator[None]:
+    """A file that is written at once needs no progress bar on somebody's terminal."""
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def _features(datasets: Any) -> Any:

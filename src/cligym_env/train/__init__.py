@@ -1,0 +1,1 @@
+"""What training on trajectories needs beside the trainer. Needs the extra ``train``."""
