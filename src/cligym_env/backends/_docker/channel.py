@@ -31,19 +31,8 @@ class ExecChannel:
     """
 
     def __init__(self, container: Container, user: str, cwd: str, environ: Mapping[str, str]) -> None:
-        container.check_open()
         self._container = container
-        self._control = container.control
-        self._exec = command.start(container, ARGV, user=user, cwd=cwd, environ=environ, root_if_gone=True)
-        stream = self._exec.stream
-        if not self._exec.pid or stream is None:
-            if stream is not None:
-                stream.close()
-            container.check_running()
-            raise ShellLostError(
-                f"no shell starts: {self._exec.early.decode('utf-8', 'replace').strip()[:300]}"
-            )
-        self._stream: Stream = stream
+        self._exec, self._stream = self._start(user, cwd, environ)
         self._early = self._exec.early
         self._since = self._exec.since
         self._ended = False
@@ -51,6 +40,23 @@ class ExecChannel:
         self.pid = self._exec.pid
         self.closed = False
         self._closing = threading.Lock()
+
+    def _start(self, user: str, cwd: str, environ: Mapping[str, str]) -> tuple[command.Exec, Stream]:
+        container = self._container
+        for last in (False, True):
+            container.check_open()
+            self._control = container.control
+            made = command.start(container, ARGV, user=user, cwd=cwd, environ=environ, root_if_gone=True)
+            if made.pid and made.stream is not None:
+                return made, made.stream
+            if made.stream is not None:
+                made.stream.close()
+            container.check_running()
+            why = made.early.decode("utf-8", "replace").strip()[:300]
+            if last or "/bin/bash" in why or "user" in why:  # it would not help
+                break
+            container.restart(self._control)  # something in it keeps every new process from standing
+        raise ShellLostError(f"no shell starts: {why}")
 
     def send(self, data: bytes) -> None:
         """Write to the shell's standard input."""
@@ -72,14 +78,14 @@ class ExecChannel:
         try:
             self._control.interrupt(self._exec.pid)
         except ControlLostError:
-            self._container.restart()
+            self._container.restart(self._control)
 
     def kill(self) -> None:
         """SIGKILL to what the last command started, SIGINT to the shell."""
         try:
             self._control.kill_below(self._exec.pid, self._since)
         except ControlLostError:
-            self._container.restart()
+            self._container.restart(self._control)
 
     def exit_code(self) -> int:
         """Status of the ended shell."""

@@ -96,10 +96,11 @@ class Exec:
 
     def kill(self) -> None:
         """End it and everything it started; as the last resort, the whole container's processes."""
+        control = self.container.control
         try:
-            self.container.control.kill_all(self.pid, self.since)
+            control.kill_all(self.pid, self.since)
         except ControlLostError:
-            self.container.restart()
+            self.container.restart(control)
 
 
 def start(

@@ -39,6 +39,7 @@ class Container:
         self.limits = limits
         self.frozen = False
         self.closed = False
+        self._ended = False
         self._removed = False
         self._lock = threading.Lock()
         self.layers: dict[str, str] = {}
@@ -140,14 +141,19 @@ class Container:
         if self.closed or self.frozen:
             raise SandboxLostError("the sandbox is closed" if self.closed else "the sandbox is frozen")
 
-    def restart(self) -> None:
+    def restart(self, lost: Control) -> None:
         """Kill all that runs in it and start it anew on the same disk.
+
+        Args:
+            lost: what does not answer any more; nothing happens when another one stands in its place.
 
         Raises:
             SandboxLostError: that does not work.
         """
         with self._lock:
             self.check_open()
+            if self.control is not lost:
+                return
             self.control.close()
             with told_as():
                 self._kill()
@@ -174,11 +180,12 @@ class Container:
         with self._lock:
             if self.closed:
                 raise SandboxLostError("the sandbox is closed")
-            if not self.frozen:
+            if not self._ended:
                 self.frozen = True
+                self.control.close()  # first: the engine waits for whoever does not read what is printed
                 with told_as():
                     self._kill()
-                self.control.close()
+                self._ended = True
 
     def remove(self) -> None:
         """Kill and remove it; harmless twice.

@@ -35,7 +35,7 @@ def _stat(engine: Engine, container: str, path: str) -> dict[str, Any] | None:
             return None
         if response.status_code == 400:  # below something that is no folder
             return None
-        if response.status_code == 500 and _is_loop(api._get(url, params={"path": path}).text):
+        if response.status_code == 500 and _is_nothing(api._get(url, params={"path": path}).text):
             return None
         api._raise_for_status(response)
     header: dict[str, Any] = docker.utils.decode_json_header(
@@ -44,8 +44,10 @@ def _stat(engine: Engine, container: str, path: str) -> dict[str, Any] | None:
     return header
 
 
-def _is_loop(message: str) -> bool:
-    return "too many" in message and "links" in message
+def _is_nothing(message: str) -> bool:
+    return any(
+        why in message for why in ("too many links", "too many levels", "not a directory", "name too long")
+    )
 
 
 def kind_of(engine: Engine, container: str, path: str) -> tuple[str, str]:

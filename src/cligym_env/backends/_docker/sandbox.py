@@ -192,9 +192,7 @@ class DockerSandbox:
 
     def freeze(self) -> Snapshot:
         """End every process inside, for good; see ``core.Sandbox.freeze``."""
-        self._untouched = False
-        self.container.freeze()
-        self._hang_up()
+        self._end()
         container = self.container
         if container.upper and can_be_read(container.layers):
             return LayerSnapshot(container.layers)
@@ -202,8 +200,7 @@ class DockerSandbox:
 
     def commit(self) -> Image:
         """Keep what changed as one layer; see ``core.Sandbox.commit``."""
-        self.container.freeze()
-        self._hang_up()
+        self._end()
         with self._lock:
             if self._result is None:
                 engine = self.container.engine
@@ -221,6 +218,12 @@ class DockerSandbox:
             self.container.closed = True
             self._hang_up()
             self._give_back(self.container)
+
+    def _end(self) -> None:
+        if not self.container.closed:
+            self.container.frozen = True  # no new process from here on
+            self._hang_up()
+        self.container.freeze()
 
     def _hang_up(self) -> None:
         with self._lock:
