@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import env_samples
 import pytest
 
-import env_samples
 from cligym_env.envs.repair import RepairEnv
 
 

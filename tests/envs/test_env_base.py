@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 
 import pytest
+from env_samples import ToyEnv
 from gymnasium.utils.env_checker import check_env
 
 from cligym_env.core import Outcome, Verdict
 from cligym_env.envs.base import MAX_ACTION_CHARS, ShellEnv
 from cligym_env.errors import ActionError, EpisodeError, SandboxError, SandboxLostError, UsageError
-from env_samples import ToyEnv
 
 
 @pytest.fixture

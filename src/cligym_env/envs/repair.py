@@ -30,7 +30,8 @@ class RepairEnv(ShellEnv):
 
     Args:
         task: a task's id, the path of its folder, or the task itself.
-        backend: name of a back end, ``auto``, or a back end of the caller's own.
+        backend: name of a back end, ``auto``, or one of the caller's own; ``gymnasium.make`` takes names
+            only, for it copies what it is given.
         reward: ``sparse`` or ``fraction``; see ``ShellEnv``.
         guidance: how much the instruction tells, 0 to 2.
         hint: whether it holds the hint.
