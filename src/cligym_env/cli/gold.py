@@ -13,7 +13,6 @@ from cligym_env.cli import _output
 from cligym_env.core import Backend, Gold
 from cligym_env.errors import BackendUnavailableError, CligymError, UsageError
 from cligym_env.gold import lock as locks
-from cligym_env.gold import recipe
 
 __all__ = ["app"]
 
@@ -56,7 +55,13 @@ def show(name: Annotated[str, typer.Argument(help="A gold, or the path of a reci
     """Show a gold as JSON: its recipe, and what its lock says."""
     gold = golds.load(name)
     lock = _lock(name)
-    _output.json_out({**asdict(gold), "lock": asdict(lock) if lock else None, "recipe_file": _place(name)})
+    _output.json_out(
+        {
+            **asdict(gold),
+            "lock": asdict(lock) if lock else None,
+            "recipe_file": str(golds.recipe_file(name)),
+        }
+    )
 
 
 @app.command("build")
@@ -67,6 +72,7 @@ def build(
     backend: Annotated[str, typer.Option("--backend", "-b", help="docker, embedded or auto.")] = "auto",
     n_runs: Annotated[int, typer.Option("--runs", "-k", min=1, help="Runs of the suite.")] = 5,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make images again that are there.")] = False,
+    observe: Annotated[bool, typer.Option("--observe", help="Observe the suites again.")] = False,
     as_json: _output.JsonOption = False,
 ) -> None:
     """Build golds in full: make the image, run the suite several times, write the lock."""
@@ -79,7 +85,7 @@ def build(
     try:
         for name in wanted:
             try:
-                built.append(golds.build(name, engine, n_runs=n_runs, fresh=fresh))
+                built.append(golds.build(name, engine, n_runs=n_runs, fresh=fresh, observe_again=observe))
             except CligymError as error:
                 if len(wanted) == 1:
                     raise
@@ -123,10 +129,4 @@ def _backend(name: str) -> Backend:
 
 
 def _lock(name: str) -> locks.Lock | None:
-    file = golds.recipe_file(name)
-    lock = locks.read(file)
-    return lock if lock and lock.recipe == recipe.digest(recipe.read(file)) else None
-
-
-def _place(name: str) -> str:
-    return str(golds.recipe_file(name))
+    return locks.current(golds.recipe_file(name), golds.load(name))

@@ -80,9 +80,7 @@ def image(gold: Gold, backend: Backend, *, progress: Report | None = None) -> Im
     if found is not None:
         return found
     file = _recipes().get(gold.name)
-    known = _lock.read(file) if file else None
-    if known is not None and known.recipe != _recipe.digest(gold):
-        known = None
+    known = _lock.current(file, gold) if file else None
     with bar(f"gold {gold.name}", progress) as report:
         return _build.image(gold, backend, known, report=report)
 
@@ -93,6 +91,7 @@ def build(
     *,
     n_runs: int = 5,
     fresh: bool = False,
+    observe_again: bool = False,
     progress: Report | None = None,
 ) -> Gold:
     """Build a gold in full: make it, run its suite several times, observe it, write its lock.
@@ -105,6 +104,7 @@ def build(
         backend: on which.
         n_runs: how often the suite runs, each time in a fresh sandbox.
         fresh: make the image and the observation again although they are there.
+        observe_again: make the observation again.
         progress: told in one line what goes on; a bar on a terminal when left out.
 
     Raises:
@@ -119,7 +119,14 @@ def build(
     version = importlib.metadata.version("cligym-env")
     with bar(f"gold {gold.name}", progress) as report:
         return _build.locked_build(
-            gold, file, backend, n_runs=n_runs, fresh=fresh, version=version, report=report
+            gold,
+            file,
+            backend,
+            n_runs=n_runs,
+            fresh=fresh,
+            again=observe_again,
+            version=version,
+            report=report,
         )
 
 

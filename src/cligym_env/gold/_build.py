@@ -33,6 +33,8 @@ _STEP_TIMEOUT_S = 1800.0
 _COMMIT = """set -eu
 rm -rf .git .hg .svn
 git init --quiet
+git config core.checkStat minimal
+git config core.trustctime false
 printf '%s\\n' '__pycache__/' '*.py[cod]' '*.so' '*.egg-info/' '/build/' > .git/info/exclude
 rm -rf .git/hooks
 git add --all
@@ -41,13 +43,15 @@ rm -rf .git/logs .git/COMMIT_EDITMSG .git/ORIG_HEAD
 """
 _SETTLE = f"""set -eu
 rm -rf /root/.cache /tmp/* /tmp/.[!.]* /var/tmp/*
-chown -hR {{user}}:{{user}} {{workdir}}
-settle() {{{{ find /etc /home /opt /root /usr /var {{workdir}} -xdev -newermt @{base.EPOCH_S} \\
-    -exec touch --no-dereference --date=@{base.EPOCH_S} {{{{}}}} +; }}}}
+settle() {{{{
+    chown -hR {{user}}:{{user}} {{workdir}}
+    find /etc /home /opt /root /usr /var {{workdir}} -xdev -newermt @{base.EPOCH_S} -not -path '*/.git/*' \\
+        -exec touch --no-dereference --date=@{base.EPOCH_S} {{{{}}}} +
+}}}}
 settle
 /opt/venv/bin/python -m compileall -q --invalidation-mode timestamp /opt/venv {{workdir}} \\
     > /dev/null 2>&1 || true
-chown -hR {{user}}:{{user}} {{workdir}}
+git update-index -q --refresh
 settle
 """
 _WARM = "/opt/venv/bin/python -m pytest --collect-only -q -p no:cacheprovider -o addopts= {args}"
@@ -107,45 +111,49 @@ def locked_build(
     *,
     n_runs: int,
     fresh: bool,
+    again: bool,
     version: str,
     report: Report = silent,
 ) -> Gold:
     """Build a gold in full and write its lock; see ``cligym_env.gold.build``."""
     with host_failures(), files.locked(_lock_file(gold, backend)):
-        known = lock.read(recipe_file)
-        if known is not None and known.recipe != recipe.digest(gold):
-            known = None
+        known = lock.current(recipe_file, gold)
         made = None if fresh else backend.find(tag(gold))
         pinned = dict(known.wheels) if known else {}
         if made is None:
             made, pinned = _make(gold, backend, pinned, report)
         elif not pinned:
             pinned = _digests(_wheels(gold, {}, report))
-        runs = []
-        for number in range(1, n_runs + 1):
-            report(f"running its suite, {number} of {n_runs}")
-            runs.append(_run(gold, backend, made))
-        passing, flaky = _judged(gold, [result for result, _ in runs])
-        measured = lock.Runs(
-            n_runs=n_runs,
-            n_passed=len(passing),
-            n_skipped=sum(outcome == "skipped" for outcome in runs[-1][0].outcomes.values()),
-            seconds=tuple(round(seconds, 2) for _, seconds in runs),
-        )
+        runs, seen = _measured(gold, backend, made, n_runs, report)
         with files.locked(files.home() / "locks" / f"lock-{gold.name}"):
             # Another back end's build may have written its part meanwhile.
-            current = lock.read(recipe_file)
-            if current is None or current.recipe != recipe.digest(gold):
-                current = lock.Lock(recipe.digest(gold), tuple(sorted(passing)), wheels=pinned)
-            current = replace(current, wheels={**pinned, **current.wheels}, version=version)
-            merged = _merged(gold, current, backend.name, measured, (passing, flaky))
-            if fresh or merged.usage == Usage():
+            known = lock.current(recipe_file, gold) or lock.Lock(
+                recipe.digest(gold), tuple(sorted(seen[0]))
+            )
+            known = replace(known, wheels={**pinned, **known.wheels}, version=version)
+            merged = _merged(gold, known, backend.name, runs, seen)
+            if again or fresh or merged.usage == Usage():
                 report("observing what its suite uses")
-                observed = replace(gold, passing=merged.passing)
-                merged = replace(merged, usage=_observed(observed, backend, made))
+                usage = _observed(replace(gold, passing=merged.passing), backend, made)
+                merged = replace(merged, usage=usage)
             lock.write(recipe_file, merged)
         backend.tag(made, tag(gold))
         return lock.applied(gold, merged)
+
+
+def _measured(
+    gold: Gold, backend: Backend, made: Image, n_runs: int, report: Report
+) -> tuple[lock.Runs, tuple[set[str], set[str]]]:
+    """Run the suite several times; what the runs were like, and the passing and the flaky tests."""
+    results, seconds = [], []
+    for number in range(1, n_runs + 1):
+        report(f"running its suite, {number} of {n_runs}")
+        result, took_s = _run(gold, backend, made)
+        results.append(result)
+        seconds.append(round(took_s, 2))
+    passing, flaky = _judged(gold, results)
+    n_skipped = sum(outcome == "skipped" for outcome in results[-1].outcomes.values())
+    return lock.Runs(n_runs, len(passing), n_skipped, tuple(seconds)), (passing, flaky)
 
 
 def _lock_file(gold: Gold, backend: Backend) -> Path:

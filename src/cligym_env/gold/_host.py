@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cligym_env import files
 from cligym_env.errors import ImageError
@@ -43,9 +43,9 @@ def bar(title: str, report: Report | None) -> Iterator[Report]:
     if not console.is_terminal:
         yield lambda line: logger.info("%s: %s", title, line)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (BarColumn(bar_width=12), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title)
+        task = progress.add_task(title, total=None)
 
         def show(line: str) -> None:
             progress.update(task, description=f"{title}: {line}")

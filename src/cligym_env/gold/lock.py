@@ -19,7 +19,7 @@ from cligym_env.core import Gold, Usage
 from cligym_env.errors import RecipeError
 from cligym_env.gold import recipe
 
-__all__ = ["Lock", "Runs", "applied", "content_hash", "path", "read", "write"]
+__all__ = ["Lock", "Runs", "applied", "content_hash", "current", "path", "read", "write"]
 
 SCHEMA = 1
 
@@ -102,6 +102,16 @@ def read(recipe_file: Path) -> Lock | None:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RecipeError(file, str(error).strip("'"), "is missing or malformed; build again") from error
+
+
+def current(recipe_file: Path, gold: Gold) -> Lock | None:
+    """Read the lock beside a recipe, if it belongs to what the gold's recipe says now.
+
+    Raises:
+        RecipeError: the lock is damaged.
+    """
+    found = read(recipe_file)
+    return found if found is not None and found.recipe == recipe.digest(gold) else None
 
 
 def write(recipe_file: Path, lock: Lock) -> None:
