@@ -145,11 +145,10 @@ def _choose() -> str:
 
 def _engine_answers() -> bool:
     """Knock first: asking a machine that does not answer takes the SDK a minute."""
-    host = os.environ.get("DOCKER_HOST", "")
-    parts = urlsplit(host)
-    if parts.scheme in ("ssh", "npipe"):
-        return True
     try:
+        parts = urlsplit(os.environ.get("DOCKER_HOST", ""))
+        if parts.scheme in ("ssh", "npipe"):
+            return True
         if parts.scheme in ("tcp", "http", "https"):
             port = parts.port or 2375
             with socket.create_connection((parts.hostname or "localhost", port), _ENGINE_ANSWER_S):
