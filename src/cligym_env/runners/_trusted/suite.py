@@ -1,7 +1,7 @@
 """Run pytest inside a sandbox, as the tests' own user, and write one record per event.
 
 Descriptor 0 brings the settings, a Python literal with ``args``, ``only`` and ``canaries``;
-descriptor 3 takes the records: JSON arrays, one a line, ``[number, kind, …]`` with numbers from 0:
+descriptor 3 takes the records: JSON arrays, one a line, ``[number, kind, ...]`` with numbers from 0:
 
 - ``start``; ``broken`` and the node id of a file that cannot be collected;
 - ``items`` and the list of node ids that will run, in order;
