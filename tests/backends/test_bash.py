@@ -35,7 +35,7 @@ class HostChannel:
         assert self.process.stdout is not None
         self.into, self.out = self.process.stdin, self.process.stdout
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, begins: bool = True) -> None:
         self.into.write(data)
 
     def recv(self, timeout_s: float) -> bytes | None:
@@ -224,6 +224,26 @@ def test_a_forged_marker_deceives_nobody_but_its_writer(shell: BashSession) -> N
     shell.run("trap - DEBUG", timeout_s=60)
     shell.run("true", timeout_s=60)
     assert shell.run("echo works", timeout_s=60).output.endswith(b"works\n")
+
+
+@pytest.mark.parametrize("command", ["builtin() { :; }", "enable -n printf"])
+def test_a_shell_whose_builtins_are_gone_is_found_out(shell: BashSession, command: str) -> None:
+    shell.run(command, timeout_s=600)
+    assert shell.run("echo lost?", timeout_s=600).output in (b"lost?\n", b"")
+    assert shell.run("echo works", timeout_s=60).output == b"works\n"
+
+
+def test_a_long_command_is_not_disturbed_by_the_question(shell: BashSession) -> None:
+    shell.run("set -e", timeout_s=60)
+    result = shell.run("echo begin; sleep 3; echo end", timeout_s=600)
+    assert (result.exit_code, result.output, result.restarted) == (0, b"begin\nend\n", False)
+    assert shell.run("echo $?", timeout_s=60).output == b"0\n"
+    assert shell.run("(sleep 3; exit 7) || s=$?; (exit $s) || true", timeout_s=600).output == b""
+
+
+def test_a_prompt_set_by_a_script_does_not_get_into_the_output(shell: BashSession) -> None:
+    shell.run("PS1='(venv) '", timeout_s=60)
+    assert shell.run("echo clean", timeout_s=60).output == b"clean\n"
 
 
 def test_nul_is_refused_and_closing_is_final(shell: BashSession) -> None:

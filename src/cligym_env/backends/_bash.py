@@ -15,8 +15,8 @@ that *ignores* interrupts is killed, bash goes on with the next command of the s
 from __future__ import annotations
 
 import contextlib
+import random
 import re
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -30,15 +30,22 @@ __all__ = ["ARGV", "BashSession", "CappedOutput", "Channel"]
 ARGV = ("/bin/bash", "--noprofile", "--norc", "--noediting", "-i")
 """How a channel starts bash, in a session of its own, its output all in one pipe."""
 
-_SETUP = b"set +o history +H; PS1= PS2=; unset HISTFILE MAILCHECK; exec 62>&1 2>&1\n"
+_SETUP = b"set +o history +H; PS1= PS2=; unset HISTFILE MAILCHECK; exec 62>&1 2>&1 63</dev/null\n"
+# 62 and 63 are the output and an empty input. Every redirection costs as much as a small command,
+# so the output is only put back where the command might turn the shell's own away. Then both are
+# closed inside, and what `exec >file` does ends with the command.
+_PLAIN = b" <&63\n"
+_GUARDED = b" <&63 >&62 2>&62 62>&- 63<&-\n"
 _INLINE_BYTES = 4_000  # bash reads a pipe byte by byte; what is longer goes through a file
 _KEEP_BYTES = 8_192  # held back while a marker may still be coming: a directory has up to 4 KB
 _OPEN_S = 20.0  # for a new shell to answer; it takes milliseconds on a machine that is not busy
+_ASK_AFTER_S = 2.0
 _INTERRUPT_S = 1.0  # the three add up to 4.6 s, so that a call is back 5 s after its deadline
 _KILL_S = 0.6
 _REOPEN_S = 1.8
 _N_KILLS = 3
 
+_chance = random.Random()  # not to be guessed by mistake, is all
 # An interactive bash without a terminal complains whenever a signal kills its child.
 _NOISE = re.compile(rb"bash: \[\d+: \d+ \(\d+\)\] tcsetattr: Inappropriate ioctl for device\n")
 
@@ -51,8 +58,12 @@ class Channel(Protocol):
     thread while ``recv`` waits, which then gives ``b""``.
     """
 
-    def send(self, data: bytes) -> None:
-        """Write to the shell's standard input; each call begins a command.
+    def send(self, data: bytes, *, begins: bool = True) -> None:
+        """Write to the shell's standard input.
+
+        Args:
+            data: whole lines.
+            begins: a command begins; what already runs belongs to earlier ones.
 
         Raises:
             OSError: the shell is gone.
@@ -106,7 +117,7 @@ class CappedOutput:
     def __init__(self, limit_bytes: int) -> None:
         self._n_head = (limit_bytes + 1) // 2
         self._n_tail = limit_bytes - self._n_head
-        self._head = bytearray()
+        self._head = b""
         self._tail = bytearray()
         self._n_cut = 0
 
@@ -114,7 +125,7 @@ class CappedOutput:
         """Take the next piece of the stream."""
         room = self._n_head - len(self._head)
         if room > 0:
-            self._head += data[:room]
+            self._head += bytes(data[:room])
             data = data[room:]
         if not data:
             return
@@ -130,8 +141,10 @@ class CappedOutput:
 
     def result(self) -> tuple[bytes, int]:
         """Give what was kept, and how many bytes were not."""
+        if not self._tail:
+            return self._head, 0
         self._trim()
-        return bytes(self._head + self._tail), self._n_cut
+        return self._head + bytes(self._tail), self._n_cut
 
 
 class BashSession:
@@ -208,12 +221,10 @@ class BashSession:
             action = b"\\builtin eval -- " + _quote(code)
         try:
             nonce = _nonce()
-            # 62 is closed inside, so that no child inherits it and no `exec >file` stays.
-            self._send(
-                channel, self._restore() + action + b" </dev/null >&62 2>&62 62>&-\n" + _marker(nonce)
-            )
-            marker = reader.until(nonce, output, deadline)
-            timed_out = marker is None and not reader.ended
+            rest = _GUARDED if b"exec" in code else _PLAIN
+            self._send(channel, self._restore() + action + rest + _marker(nonce))
+            marker = self._await(channel, reader, nonce, output, deadline)
+            timed_out = marker is None and not reader.ended and not reader.answered
             if timed_out:
                 marker = self._end(channel, output, nonce)
         finally:
@@ -230,15 +241,35 @@ class BashSession:
             kept = _NOISE.sub(b"", kept)
         return ExecResult(None if timed_out else exit_code, kept, n_dropped, restarted=marker is None)
 
+    def _await(
+        self, channel: Channel, reader: _Reader, nonce: bytes, output: CappedOutput, deadline: float
+    ) -> tuple[int, str] | None:
+        """Wait for the marker; when it takes long, ask whether the shell is at its prompt without one.
+
+        So it is after ``printf() { :; }`` and the like. The question needs no builtin: bash itself
+        prints a prompt. A busy shell answers it right after the marker.
+        """
+        marker = reader.until(nonce, output, min(deadline, time.monotonic() + _ASK_AFTER_S))
+        if marker is not None or reader.ended or time.monotonic() >= deadline:
+            return marker
+        probe = _nonce()
+        reader.probe = b"\x1e" + probe + b"\x1f"
+        self._send(channel, b"PS1='\\036" + probe + b"\\037'\nPS1=\n", begins=False)
+        marker = reader.until(nonce, output, deadline, asking=True)
+        if marker is not None and not reader.answered:
+            reader.until(nonce, CappedOutput(0), time.monotonic() + _KILL_S, asking=True)
+        return marker
+
     def _restore(self) -> bytes:
         """Give the last command's status back to ``$?``, which the marker has taken, without a fork."""
-        if not self._status:
+        if not self._status and not self._reader.probe:  # a question takes it, too
             return b""
+        self._reader.probe, self._reader.answered = b"", False
         return b"\\builtin . /dev/fd/0 2>/dev/null <<<'return %d' && :;" % self._status
 
-    def _send(self, channel: Channel, data: bytes) -> None:
+    def _send(self, channel: Channel, data: bytes, *, begins: bool = True) -> None:
         try:
-            channel.send(data)
+            channel.send(data, begins=begins)
         except OSError:  # it has ended; the reader finds that out, and what it still said
             return
 
@@ -282,7 +313,7 @@ class BashSession:
 
     def _replace(self, channel: Channel, reader: _Reader) -> int | None:
         """Put a new shell in the place of one that ended or hangs; the status of the old one."""
-        exit_code = channel.exit_code() if reader.ended else None
+        exit_code = channel.exit_code() if reader.ended else 255 if reader.answered else None
         if self._closed:
             raise SandboxLostError("the sandbox was closed while a command ran")
         self._channel = None
@@ -298,49 +329,67 @@ class _Reader:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._held = bytearray()
+        self._held = b""
         self.ended = False
+        self.probe = b""
+        self.answered = False
 
-    def until(self, nonce: bytes, output: CappedOutput, deadline: float) -> tuple[int, str] | None:
+    def until(
+        self, nonce: bytes, output: CappedOutput, deadline: float, *, asking: bool = False
+    ) -> tuple[int, str] | None:
         """Read to the marker with this nonce, or to the deadline or the shell's end.
 
         What stands before the marker goes into the output. After a deadline all but the last few
-        bytes have, and a later call goes on; after the shell's end, all.
+        bytes have, and a later call goes on; after the shell's end, all. The answer to a probe is
+        taken out wherever it comes; when asking, it ends the wait.
         """
         start = b"\x1e" + nonce + b" "
         while True:
             found = self._held.find(start)
+            if self.probe and self._answered(found):
+                if asking:
+                    return None
+                continue
             end = self._held.find(b"\0", found) if found >= 0 else -1
             if end >= 0:
-                status, _, cwd = bytes(self._held[found + len(start) : end]).partition(b" ")
+                status, _, cwd = self._held[found + len(start) : end].partition(b" ")
                 output.feed(_without_trace(self._held[:found], nonce))
-                del self._held[: end + 1]
+                self._held = self._held[end + 1 :]
                 # Whoever forges a marker may write anything there.
                 return int(status) & 255 if status.isdigit() else 255, _absolute(cwd)
             excess = len(self._held) - _KEEP_BYTES
             if found < 0 < excess:
                 output.feed(memoryview(self._held)[:excess])
-                del self._held[:excess]
+                self._held = self._held[excess:]
             if self.ended:
-                break
-            data = self._channel.recv(max(0.0, deadline - time.monotonic()))
+                output.feed(_without_trace(self._held, nonce))
+                self._held = b""
+                return None
+            now = time.monotonic()
+            if now > deadline and found < 0:
+                return None
+            data = self._channel.recv(max(0.0, deadline - now))
             if data is None:
                 return None
             self.ended = not data
-            self._held += data
-            if time.monotonic() > deadline and start not in self._held:
-                return None
-        output.feed(_without_trace(self._held, nonce))
-        self._held.clear()
-        return None
+            self._held = self._held + data if self._held else data
+
+    def _answered(self, before: int) -> bool:
+        """Take the answer to the probe out, if it has come before the marker."""
+        found = self._held.find(self.probe)
+        if found < 0 or 0 <= before < found:
+            return False
+        self._held = self._held[:found] + self._held[found + len(self.probe) :]
+        self.answered = True
+        return True
 
 
-def _without_trace(text: bytearray, nonce: bytes) -> bytes:
+def _without_trace(text: bytes, nonce: bytes) -> bytes:
     """Cut what ``set -x`` and ``set -v`` print of the marker's own line."""
     found = text.rfind(b"printf '\\036" + nonce)
     if found < 0:
-        return bytes(text)
-    head = bytes(text[:found]).removesuffix(b"builtin ").removesuffix(b"\\")
+        return text
+    head = text[:found].removesuffix(b"builtin ").removesuffix(b"\\")
     return re.sub(rb"\++ \Z", b"", head)
 
 
@@ -353,8 +402,8 @@ def _quote(code: bytes) -> bytes:
 
 
 def _nonce() -> bytes:
-    return secrets.token_hex(8).encode()
+    return b"%016x" % _chance.getrandbits(64)
 
 
 def _marker(nonce: bytes) -> bytes:
-    return b"\\builtin printf '\\036" + nonce + b' %s %s\\0\' "$?" "${PWD-}" >&62\n'
+    return b"\\builtin printf '\\036" + nonce + b' %s %s\\0\' "$?" "${PWD-}" >&62;PS1=\n'

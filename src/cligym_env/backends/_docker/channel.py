@@ -58,9 +58,10 @@ class ExecChannel:
             container.restart(self._control)  # something in it keeps every new process from standing
         raise ShellLostError(f"no shell starts: {why}")
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, begins: bool = True) -> None:
         """Write to the shell's standard input."""
-        self._since = self._control.ticks()
+        if begins:
+            self._since = self._control.ticks()
         self._stream.send(data)
 
     def recv(self, timeout_s: float) -> bytes | None:

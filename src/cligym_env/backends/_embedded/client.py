@@ -26,6 +26,7 @@ _BOOTSTRAP = (
     "from box import zygote;zygote.main()"
 )
 _START_S = 60.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def wait_readable(descriptor: int, timeout_s: float) -> bool:
@@ -156,4 +157,4 @@ class Worker:
 
 def boot_ticks() -> int:
     """Now, in the unit and from the origin of a process's start time in ``/proc``."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 1_000_000_000

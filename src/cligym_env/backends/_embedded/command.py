@@ -73,20 +73,25 @@ class Command:
 
     # ── the channel of a shell ──────────────────────────────────────────────────────────────
 
-    def send(self, data: bytes) -> None:
-        """Write to standard input; begins a command.
+    def send(self, data: bytes, *, begins: bool = True) -> None:
+        """Write to standard input; see ``_bash.Channel``.
 
         Raises:
             OSError: the process is gone.
         """
-        self._since = boot_ticks()
+        if begins:
+            self._since = boot_ticks()
         while data:
             data = data[os.write(self.stdin, data) :]
 
     def recv(self, timeout_s: float) -> bytes | None:
         """Read output; ``None`` when none came in time, ``b""`` after the end of the process."""
-        until = time.monotonic() + timeout_s
         with self._using:
+            if self._code is None and not self._stopping:  # the way nearly every answer takes
+                ready = self._poll.poll(min(max(timeout_s, 0.0), _SLICE_S) * 1000)
+                if len(ready) == 1 and ready[0][0] == self._out and (data := self._read_ready()):
+                    return data
+            until = time.monotonic() + timeout_s
             while not self._stopping:
                 data = self._recv(until - time.monotonic())
                 if data is not None:

@@ -15,6 +15,7 @@ import signal
 from typing import Any, NamedTuple
 
 from . import family, files, quota, users, wire
+from . import syscalls as sc
 
 _FOR_EVER = 1 << 62
 _FSIZE_BYTES = 1 << 30
@@ -186,11 +187,7 @@ class Init:
             os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
     def _limit(self) -> None:
-        try:
-            with open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
-                stream.write("0")
-        except OSError:
-            pass  # it is 0 already where PID 1 could not be spared
+        sc.spare_from_oom(0)
         for what, value in (
             (resource.RLIMIT_CORE, 0),
             (resource.RLIMIT_NOFILE, _N_FILES),

@@ -331,10 +331,12 @@ def _request(
 
 
 def _members(archive: bytes) -> tuple[list[tuple[Any, ...]], int]:
-    """A tar's members, and a memory file with their contents one after the other."""
+    """A tar's members (nothing is an archive without any), and a memory file with their contents one after the other."""
     members: list[tuple[Any, ...]] = []
     content = os.memfd_create("cligym", os.MFD_CLOEXEC)
     offset = 0
+    if not archive:
+        return members, content
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             for info in tar:

@@ -44,7 +44,7 @@ def _check(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """mount(2)."""
+    """Mount, as in mount(2)."""
     result = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
@@ -56,17 +56,17 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def umount(target: str, flags: int = MNT_DETACH) -> None:
-    """umount2(2)."""
+    """Unmount, at once if nothing else is said."""
     _check(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
 
 
 def unshare(flags: int) -> None:
-    """unshare(2)."""
+    """Leave namespaces, as in unshare(2)."""
     _check(_libc.unshare(flags), "unshare")
 
 
 def setns(descriptor: int, flags: int) -> None:
-    """setns(2)."""
+    """Enter a namespace, as in setns(2)."""
     _check(_libc.setns(descriptor, flags), "setns")
 
 
@@ -82,7 +82,7 @@ def pivot_root_here() -> None:
 
 
 def sethostname(name: str) -> None:
-    """sethostname(2)."""
+    """Set the host name."""
     _check(_libc.sethostname(name.encode(), len(name)), "sethostname")
 
 
@@ -108,17 +108,30 @@ def no_new_privileges() -> None:
 
 def keep_capabilities(kept: tuple[int, ...]) -> None:
     """Drop every other capability, for good: permitted, effective, inheritable and bounding."""
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as stream:
-        last = int(stream.read())
-    for number in range(last + 1):
+    for number in range(64):
         if number not in kept:
-            _prctl(_PR_CAPBSET_DROP, number)
+            try:
+                _prctl(_PR_CAPBSET_DROP, number)
+            except OSError:
+                break  # the kernel knows no more
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     bits = sum(1 << number for number in kept)
     low, high = bits & 0xFFFFFFFF, bits >> 32
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     sets = struct.pack("6I", low, low, 0, high, high, 0)
     _check(_libc.capset(header, sets), "capset")
+
+
+def spare_from_oom(score: int) -> None:
+    """Say how gladly the kernel ends this process when memory runs out; nothing where it may not."""
+    try:
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"%d" % score)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return
 
 
 def install_filter(program: bytes) -> None:

@@ -205,7 +205,7 @@ class Zygote:
         try:
             self._forget()
             if self._root:
-                _spare_from_oom()
+                sc.spare_from_oom(-1000)
             os.mkdir(config["place"], 0o711)
             upper = box.build(config)
             served = init.Init(sock, config["limits"], upper, lenient=self._lenient)
@@ -291,12 +291,3 @@ def _answer(sock: _socket.socket) -> None:
     except OSError:
         pass
     sock.close()
-
-
-def _spare_from_oom() -> None:
-    """Let the kernel end what runs inside before it ends PID 1."""
-    try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
-            stream.write("-1000")
-    except OSError:
-        pass
