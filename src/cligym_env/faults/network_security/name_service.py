@@ -15,7 +15,7 @@ _HINT = "The system knows the name, but does not look where it is written down."
 _FILE = "/etc/nsswitch.conf"
 # What asks a database by name; numbers do not need one.
 _DATABASES = {
-    "hosts": r"[\"']localhost[\"']",
+    "hosts": r"(bind|connect|connection|getaddrinfo|[hH]ost *=|[sS]erver) *\(* *[\"']localhost[\"']",
     "passwd": r"getpw(nam|uid)|\.owner\(\)|expanduser\([\"']~\w",
     "group": r"getgr(nam|gid)|\.group\(\)",
     "services": r"getservby",

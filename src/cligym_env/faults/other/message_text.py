@@ -34,8 +34,9 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
                     continue
                 start = line.index(node.value, node.col_offset)
                 for word in _WORD.finditer(node.value):
-                    around = node.value[max(0, word.start() - 6) : word.end() + 6]
-                    if around in tests and len(around) > len(word[0]) and word[0][1] != word[0][2]:
+                    # With its neighbour, so that it is this text that a test looks for.
+                    pairs = re.findall(rf"(?:[\w-]+ )?{word[0]}(?: [\w-]+)?", node.value)
+                    if any(" " in pair and pair in tests for pair in pairs) and word[0][1] != word[0][2]:
                         new = word[0][0] + word[0][2] + word[0][1] + word[0][3:]
                         yield Site(node.lineno, start + word.start(), word[0], new)
 
