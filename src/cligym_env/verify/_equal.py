@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 
-__all__ = ["harmless_environ", "is_neutral", "is_zone_name", "same_meaning"]
+__all__ = ["carries_no_code", "is_neutral", "same_meaning"]
 
 _MAX_BYTES = 1 << 20
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
@@ -65,7 +65,16 @@ def is_neutral(path: str, content: bytes) -> bool:
     return not content.strip()
 
 
-def harmless_environ(path: str, one: bytes, gold: bytes) -> bool:
+def carries_no_code(path: str, one: bytes, gold: bytes) -> bool:
+    """Whether a file that says something else than gold's is of a kind that nothing executes."""
+    return (
+        _METADATA.search(path) is not None
+        or (path == "/etc/timezone" and re.fullmatch(rb"[\w+/-]{1,64}\n?", one) is not None)
+        or _harmless_environ(path, one, gold)
+    )
+
+
+def _harmless_environ(path: str, one: bytes, gold: bytes) -> bool:
     """Whether a file of variables differs from gold's in locale, time zone and the like alone."""
     if path not in _ENVIRON_FILES or max(len(one), len(gold)) > _MAX_BYTES:
         return False
@@ -75,11 +84,6 @@ def harmless_environ(path: str, one: bytes, gold: bytes) -> bool:
         _HARMLESS.fullmatch(name) and re.fullmatch(r"[\w./:+@,-]{0,64}", here.get(name, ""))
         for name in differ
     )
-
-
-def is_zone_name(path: str, content: bytes) -> bool:
-    """Whether this is the system's time zone file, and names some zone."""
-    return path == "/etc/timezone" and re.fullmatch(rb"[\w+/-]{1,64}\n?", content) is not None
 
 
 def _tree(source: bytes) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -109,6 +110,49 @@ _SAFE_FROM = frozenset(
 )
 
 
+_REFLECTIVE = frozenset({"vars", "globals", "locals", "eval", "exec", "compile", "__import__"})
+_REFLECTIVE_METHODS = frozenset({"import_module", "attrgetter", "methodcaller", "import_string"})
+_BY_NAME = frozenset({"getattr", "setattr", "delattr"})
+"""Calls that reach whatever a string names; a file that holds one may get no new strings."""
+
+_NARROW = frozenset(
+    {"all", "any", "bool", "dict", "enumerate", "float", "frozenset", "int", "isinstance", "len", "list"}
+    | {"max", "min", "range", "reversed", "set", "sorted", "sum", "tuple", "zip"}
+    | {
+        "add",
+        "append",
+        "clear",
+        "copy",
+        "count",
+        "discard",
+        "extend",
+        "get",
+        "index",
+        "insert",
+        "items",
+        "keys",
+    }
+    | {
+        "lower",
+        "pop",
+        "remove",
+        "setdefault",
+        "sort",
+        "startswith",
+        "endswith",
+        "strip",
+        "update",
+        "values",
+    }
+)
+_COMPARING = re.compile(
+    r"__(eq|ne|lt|le|gt|ge|bool|len|contains|hash|instancecheck|subclasscheck|getattr|getattribute|class"
+    r"|class_getitem|init_subclass|set_name|prepare|del|new|call)__"
+)
+_ANNOTATION = re.compile(r"[\w.\[\], |'\"]*")
+_FORBIDDEN_BINDINGS = frozenset(dir(builtins)) | {"pytest"}
+
+
 def objection(source: bytes, gold: bytes) -> str:
     """Why a source file may not run with the tests; empty when it may.
 
@@ -122,14 +166,19 @@ def objection(source: bytes, gold: bytes) -> str:
         ours, theirs = _read(gold), _read(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "cannot be parsed"
+    narrow = ours.reflective
+    names, attributes = (_NARROW, _NARROW) if narrow else (_BUILTINS, _METHODS | _SAFE_FROM)
     defined = theirs.bound | ours.bound
     checks = (
         ("imports {}", theirs.imports - ours.imports - _safe_imports(theirs.imports)),
-        ("uses the name {}", theirs.loaded - ours.loaded - defined - _BUILTINS),
+        ("uses the name {}", theirs.loaded - ours.loaded - defined - names),
         ("rebinds {}", (theirs.bound - ours.bound) & _FORBIDDEN_BINDINGS),
-        ("uses the attribute {}", theirs.attributes - ours.attributes - _METHODS - _SAFE_FROM - theirs.own),
+        ("uses the attribute {}", theirs.attributes - ours.attributes - attributes),
+        ("uses the attribute {} of itself", theirs.own - ours.own - ours.attributes - theirs.methods),
         ("defines {}", theirs.special - ours.special),
+        ("annotates with {}", {text for text in theirs.annotations - ours.annotations if _acts(text)}),
         ("uses {} in a new way", theirs.reaches - ours.reaches),
+        ("holds the new string {}", theirs.strings - ours.strings if narrow else set()),
     )
     for text, found in checks:
         if found:
@@ -137,11 +186,14 @@ def objection(source: bytes, gold: bytes) -> str:
     return ""
 
 
-_FORBIDDEN_BINDINGS = frozenset(dir(builtins)) | {"pytest"}
+def _shown(text: str) -> str:
+    text = ascii(text)[1:-1]
+    return text if len(text) < 80 else text[:77] + "..."
 
 
-def _shown(name: str) -> str:
-    return name if len(name) < 80 else name[:77] + "..."
+def _acts(annotation: str) -> bool:
+    """Whether an annotation could do something when a library evaluates it."""
+    return "__" in annotation or _ANNOTATION.fullmatch(annotation) is None
 
 
 def _safe_imports(imports: set[str]) -> set[str]:
@@ -161,29 +213,36 @@ class _Vocabulary:
     Attributes:
         imports: ``module`` or ``module:name``, relative ones with their dots.
         loaded: names read; bound: names it gives a meaning to.
-        attributes: attribute names read, written or matched; own: those it sets on ``self``.
-        special: special methods and names it defines.
-        reaches: uses of imported modules and of dangerous builtins, as syntax.
+        reflective: whether it calls what reaches whatever a string names.
+        attributes: attribute names used on anything but ``self`` and ``cls``.
+        own: attribute names used on those; methods: functions and fields its classes have.
+        special: special methods and names it defines, those that compare with all they say.
+        annotations: annotations, as source.
+        reaches: uses of imported names and of dangerous builtins, as source.
+        strings: string and bytes constants.
     """
 
     imports: set[str] = field(default_factory=set)
     loaded: set[str] = field(default_factory=set)
     bound: set[str] = field(default_factory=set)
+    reflective: bool = False
     attributes: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
+    methods: set[str] = field(default_factory=set)
     special: set[str] = field(default_factory=set)
+    annotations: set[str] = field(default_factory=set)
     reaches: set[str] = field(default_factory=set)
+    strings: set[str] = field(default_factory=set)
 
 
 def _read(source: bytes) -> _Vocabulary:
     tree = ast.parse(source)
     found = _Vocabulary()
-    gates = _gates(tree)
     for node in ast.walk(tree):
         _note(node, found)
-    for reach in _reaches(tree, gates):
-        found.reaches.add(reach)
-    found.own = {name for name in found.own if not name.startswith("__")}
+        _note_bindings(node, found)
+        _note_class(node, found)
+    found.reaches = set(_reaches(tree))
     return found
 
 
@@ -191,77 +250,113 @@ def _note(node: ast.AST, found: _Vocabulary) -> None:
     match node:
         case ast.Import(names=names):
             found.imports |= {name.name for name in names}
-            found.bound |= {(name.asname or name.name).split(".")[0] for name in names}
         case ast.ImportFrom(module=module, names=names, level=level):
             found.imports |= {f"{'.' * level}{module or ''}:{name.name}" for name in names}
-            found.bound |= {name.asname or name.name for name in names}
         case ast.Name(id=name, ctx=ast.Load()):
             found.loaded.add(name)
-        case ast.Attribute(value=value, attr=attribute, ctx=context):
+        case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attribute, ctx=context):
+            found.own.add(attribute)
+            if isinstance(context, ast.Store) and not attribute.startswith("__"):
+                found.methods.add(attribute)
+        case ast.Attribute(attr=attribute):
             found.attributes.add(attribute)
-            if isinstance(context, ast.Store) and isinstance(value, ast.Name) and value.id == "self":
-                found.own.add(attribute)
         case ast.MatchClass(kwd_attrs=names):
             found.attributes |= set(names)
+        case ast.Call(func=ast.Name() | ast.Attribute()):
+            found.reflective |= _is_reflective(node)
+        case ast.Constant(value=str() | bytes() as value):
+            found.strings.add(repr(value))
         case _:
-            _note_bindings(node, found)
+            pass
+
+
+def _is_reflective(call: ast.Call) -> bool:
+    match call:
+        case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(), *_]) if name in _BY_NAME:
+            return False  # says itself which attribute
+        case ast.Call(func=ast.Name(id=name)):
+            return name in _REFLECTIVE | _BY_NAME | _REFLECTIVE_METHODS
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in _REFLECTIVE_METHODS
+        case _:
+            return False
 
 
 def _note_bindings(node: ast.AST, found: _Vocabulary) -> None:
+    names: list[str | None] = []
     match node:
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            names = [(alias.asname or alias.name).split(".")[0] for alias in aliases]
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            _bind(name, found)
-            found.own.add(name)
-        case ast.Name(id=name) | ast.arg(arg=name) | ast.MatchMapping(rest=str(name)):
-            _bind(name, found)
-        case (
-            ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name))
-        ):
-            _bind(name, found)
+            names = [name]
+        case ast.ExceptHandler(name=name) | ast.MatchAs(name=name) | ast.MatchStar(name=name):
+            names = [name]
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.MatchMapping(rest=name):
+            names = [name]
+        case ast.arg(arg=name):
+            names = [name]
         case _:
             pass
-    if isinstance(node, ast.ClassDef) and any(word.arg == "metaclass" for word in node.keywords):
-        found.special.add("metaclass")
+    found.bound |= {name for name in names if name}
+    found.special |= {name for name in names if name and name.startswith("__")}
+    for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+        if isinstance(annotation, ast.AST):
+            found.annotations.add(ast.unparse(annotation))
 
 
-def _bind(name: str, found: _Vocabulary) -> None:
-    found.bound.add(name)
-    if name.startswith("__"):
-        found.special.add(name)
+def _note_class(node: ast.AST, found: _Vocabulary) -> None:
+    if not isinstance(node, ast.ClassDef):
+        return
+    for word in node.keywords:
+        found.special.add(f"{node.name}({ast.unparse(word)})")
+    for child in ast.walk(node):
+        match child:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if name.startswith("__"):
+                said = ast.dump(child) if _COMPARING.fullmatch(name) else ""
+                found.special.add(f"{node.name}.{name}{said}")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.methods.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) if not name.startswith("__"):
+                found.methods.add(name)
+            case ast.Assign(targets=targets) if any("__" in ast.unparse(target) for target in targets):
+                found.special.add(f"{node.name}: {ast.unparse(child)}")
+            case _:
+                pass
 
 
-def _gates(tree: ast.AST) -> set[str]:
-    """Names through which code reaches out: modules that are not harmless, dangerous builtins."""
-    gates = {
-        name for name in dir(builtins) if name not in _BUILTINS and not name.endswith(("Error", "Warning"))
-    }
+def _gates(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """Names through which code reaches out: modules and dangerous builtins, and other imported names."""
+    strict = {name for name in dir(builtins) if name not in _BUILTINS and not name.endswith("Error")}
+    mild: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            gates |= {(name.asname or name.name).split(".")[0] for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module not in _MODULES:
-            gates |= {name.asname or name.name for name in node.names}
-    return gates
+            strict |= {(name.asname or name.name).split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            into = strict if node.module is None else mild
+            into.update(name.asname or name.name for name in node.names)
+    return strict, mild
 
 
-def _reaches(tree: ast.AST, gates: set[str]) -> Iterator[str]:
-    """Each use of a gate, with all that hangs on it: an attribute chain, a call with its arguments."""
+def _reaches(tree: ast.AST) -> Iterator[str]:
+    """Each use of such a name with the attributes that hang on it; of a strict one, where it goes."""
+    strict, mild = _gates(tree)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in gates:
-            top: ast.AST = node
-            while isinstance(parents.get(top), ast.Attribute):
-                top = parents[top]
-            parent = parents.get(top)
-            if isinstance(parent, ast.Call) and node.id in dir(builtins):
-                top = parent
-            yield _phrase(top, parent)
+        if not isinstance(node, ast.Name) or node.id not in strict | mild:
+            continue
+        top: ast.AST = node
+        while isinstance(parents.get(top), ast.Attribute):
+            top = parents[top]
+        if node.id in mild and top is node:
+            continue
+        text, parent = ast.unparse(top), parents.get(top)
+        if _is_harmless(text):
+            continue
+        called = isinstance(parent, ast.Call) and parent.func is top
+        whole = node.id in dir(builtins) or (node.id in strict and not called and top is node)
+        yield f"{text} in {ast.unparse(parent)}" if whole and parent is not None else text
 
 
-def _phrase(node: ast.AST, parent: ast.AST | None) -> str:
-    """The use as source text; a bare name that is neither called nor followed says where it goes."""
-    text = ast.unparse(node)
-    if isinstance(node, ast.Name) and isinstance(parent, ast.Assign | ast.keyword | ast.Return | ast.Dict):
-        return f"{text} in {ast.unparse(parent)}"
-    if isinstance(node, ast.Name) and isinstance(parent, ast.Call) and parent.func is not node:
-        return f"{text} in {ast.unparse(parent)}"
-    return text
+def _is_harmless(chain: str) -> bool:
+    module, _, name = chain.rpartition(".")
+    return module in _MODULES and name in _SAFE_FROM

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cligym_env.core import Entry, Gold, Snapshot, Task
-from cligym_env.tasks import is_inert, same
+from cligym_env.tasks import is_derived, is_inert, same
 from cligym_env.verify import _equal, _zones
 from cligym_env.verify._pristine import SITE, Pristine, View, distribution
 
@@ -91,7 +91,10 @@ def survey(task: Task, gold: Gold, snapshot: Snapshot, pristine: Pristine) -> Su
     found = [look.at(path, before, finals[path], there) for path, before, there in states]
     findings = tuple(one for one in found if one.kind != "quarantined" or one.path in known)
     taken = {finding.path for finding in findings if finding.kind != "broken"}
-    flags = _flags((path for path in changed if path not in taken | known), gold)
+    rest = [path for path, entry in changed.items() if entry.kind != "dir" or entry.opaque]
+    flags = _flags(
+        [path for path in rest if path not in taken | known and not is_derived(path, changed)], gold
+    )
     return Survey(findings, (*flags, *(["too many changed paths: /"] if overflow else [])))
 
 
@@ -207,7 +210,7 @@ class _Look:
         gold = self._pristine.content(path) if found.gold.kind == "file" else b""
         if _equal.same_meaning(path, content, gold) if gold else _equal.is_neutral(path, content):
             return replace(found, kind="gold") if _same_rights(found) else replace(found, kind="inert")
-        if _equal.harmless_environ(path, content, gold) or _equal.is_zone_name(path, content):
+        if _equal.carries_no_code(path, content, gold):
             return replace(found, kind="inert")
         if path in REMAKERS:
             return replace(found, kind="remade")

@@ -1,0 +1,1 @@
+"""Cheats and honest endings, and what the verifier makes of them."""
