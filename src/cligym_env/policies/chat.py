@@ -110,6 +110,8 @@ class Chat:
                 ) from error
             except openai.OpenAIError as error:
                 raise PolicyError(self._refused(error)) from error
+            except ValueError as error:  # not even JSON: a proxy's page, say
+                raise PolicyError(_foreign(self._client.base_url)) from error
             else:
                 return _plain(answer, self._client.base_url)
 
@@ -122,8 +124,12 @@ def _plain(answer: Any, url: object) -> dict[str, Any]:
     dump = getattr(answer, "model_dump", None)
     plain = dump() if dump is not None else None
     if not isinstance(plain, dict) or not plain.get("choices"):
-        raise PolicyError(f"{url} does not speak the chat-completions protocol")
+        raise PolicyError(_foreign(url))
     return plain
+
+
+def _foreign(url: object) -> str:
+    return f"{url} does not speak the chat-completions protocol"
 
 
 def _add(usage: dict[str, float], reply: Mapping[str, Any]) -> None:
