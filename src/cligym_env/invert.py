@@ -79,7 +79,7 @@ class Summary:
 
 
 def candidates(gold: Gold, *, families: Sequence[str], seed: int, backend: Backend) -> Generator[Inversion]:
-    """Yield inversions of a gold, one family after the other, round and round, until none has more.
+    """Yield inversions of a gold, one of each family, round and round, until none has more.
 
     Args:
         gold: to be broken.
@@ -91,7 +91,7 @@ def candidates(gold: Gold, *, families: Sequence[str], seed: int, backend: Backe
     sandbox = backend.start(golds.image(gold, backend), Limits())
     try:
         streams: dict[str, Iterator[Inversion]] = {}
-        for name in families:
+        for name in _mixed(families, Random(f"{gold.name}/{seed}")):
             rng = Random(f"{gold.name}/{name}/{seed}")
             streams[name] = iter(plugins.create("faults", name).propose(gold, sandbox, rng))
         seen: set[str] = set()
@@ -105,6 +105,19 @@ def candidates(gold: Gold, *, families: Sequence[str], seed: int, backend: Backe
                     yield inversion
     finally:
         sandbox.close()
+
+
+def _mixed(families: Sequence[str], rng: Random) -> list[str]:
+    """Put families into an order in which the categories take turns: few tasks are still many kinds."""
+    shuffled = sorted(families)
+    rng.shuffle(shuffled)
+    turns: Counter[str] = Counter()
+    ranked = []
+    for name in shuffled:
+        category = plugins.create("faults", name).category
+        ranked.append((turns[category], name))
+        turns[category] += 1
+    return [name for _, name in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def invert(

@@ -21,7 +21,7 @@ from cligym_env.core import (
     Verdict,
 )
 from cligym_env.errors import SandboxError
-from cligym_env.verify import verify
+from cligym_env.verify import Images, verify
 
 __all__ = ["Rig"]
 
@@ -60,15 +60,15 @@ class Rig:
 
     def run_suite(self, image: Image | None = None) -> SuiteResult:
         """Run the whole suite in a fresh sandbox."""
-        return self.run_and_watch(image, ())[0]
+        return self.run_and_watch(image, (), timeout_s=self.gold.timeout_s)[0]
 
     def run_and_watch(
-        self, image: Image | None, paths: Sequence[PathState]
+        self, image: Image | None, paths: Sequence[PathState], *, timeout_s: float
     ) -> tuple[SuiteResult, tuple[str, ...]]:
         """Run the whole suite in a fresh sandbox; also tell which broken paths it mended by itself."""
         runner = plugins.create("runners", self.gold.runner)
         with self.start(image) as sandbox:
-            result: SuiteResult = runner.run(self.gold, sandbox, timeout_s=self.gold.timeout_s)
+            result: SuiteResult = runner.run(self.gold, sandbox, timeout_s=timeout_s)
             if not paths:
                 return result, ()
             after = sandbox.freeze()
@@ -81,11 +81,12 @@ class Rig:
         Raises:
             SandboxError: the machine failed ``_N_TRIES`` times.
         """
+        images = Images(self.base, image)
         for _ in range(_N_TRIES):
             with self.start(image) as sandbox:
                 if commands:
                     tasks.replay(commands, self.gold, sandbox)
-                verdict = verify(task, self.gold, sandbox.freeze(), self.backend)
+                verdict = verify(task, self.gold, sandbox.freeze(), self.backend, images=images)
             if verdict.outcome is not Outcome.ERROR:
                 return verdict
         raise SandboxError(f"verifying {task.id}: {verdict.reason}")
