@@ -167,7 +167,7 @@ class BashSession:
         self._output_bytes = output_bytes
         self._cwd = cwd
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._forgotten = False
         self._status = 0
         self._channel: Channel | None = None
         self._reader: _Reader
@@ -178,7 +178,7 @@ class BashSession:
 
         Raises:
             ActionError: the command holds a NUL.
-            SandboxLostError: the sandbox is gone.
+            SandboxLostError: the sandbox is gone, or closed.
             ShellLostError: the sandbox lives but starts no shell any more, or this one is closed.
         """
         code = command.encode("utf-8", "surrogateescape")
@@ -186,6 +186,8 @@ class BashSession:
             raise ActionError("a command cannot hold a NUL character")
         deadline = time.monotonic() + timeout_s
         with self._lock:
+            if self._forgotten:
+                raise SandboxLostError("the sandbox of this shell is closed")
             if self._closed:
                 raise ShellLostError("this shell is closed")
             reopened = self._channel is None
@@ -205,7 +207,7 @@ class BashSession:
 
     def forget(self) -> None:
         """Take note that the sandbox is going: no new shell will stand in for this one."""
-        self._closed = True
+        self._forgotten = self._closed = True
 
     # ── one command ─────────────────────────────────────────────────────────────────────────
 

@@ -46,7 +46,7 @@ from cligym_env.backends._embedded.client import Zygote
 from cligym_env.backends._embedded.machine import EmbeddedSandbox
 from cligym_env.backends._embedded.store import NAME, Store
 from cligym_env.core import Image, Limits
-from cligym_env.errors import BackendUnavailableError, ImageError, SandboxError
+from cligym_env.errors import ImageError, SandboxError
 
 __all__ = ["EmbeddedBackend", "create"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import fcntl
 import os
 import stat
@@ -42,8 +43,20 @@ _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tr
 _STRICT = sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC
 
 
+def leave_host(*, network: bool) -> None:
+    """Take this process, PID 1 of its namespace, into namespaces of its own.
+
+    Args:
+        network: keep the host's network.
+    """
+    sc.unshare(sc.CLONE_NEWNS | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS | (0 if network else sc.CLONE_NEWNET))
+    sc.mount("", "/", "", sc.MS_REC | sc.MS_PRIVATE)
+    if not network:
+        _loopback_up()
+
+
 def build(config: dict[str, Any]) -> int:
-    """Put this process, PID 1 of its namespace, into its own machine.
+    """Build the machine around this process, which has left the host.
 
     The working directory is the store. What is mounted here is seen by nobody else, and goes when
     the last process of the sandbox goes.
@@ -55,18 +68,13 @@ def build(config: dict[str, Any]) -> int:
     Returns:
         A descriptor of the folder that takes the sandbox's changes.
     """
-    network = bool(config["limits"]["network"])
-    sc.unshare(sc.CLONE_NEWNS | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS | (0 if network else sc.CLONE_NEWNET))
-    sc.mount("", "/", "", sc.MS_REC | sc.MS_PRIVATE)
     cgroups.enter(config["id"], config["limits"])
     sc.sethostname(config["host"])
-    if not network:
-        _loopback_up()
     upper = _mount_root(config)
     os.chdir(f"{config['place']}/root")
     _mount_dev(config)
     _mount_kernel_views()
-    _mount_names(config["host"], network)
+    _mount_names(config["host"], bool(config["limits"]["network"]))
     sc.pivot_root_here()
     _protect()
     return upper
@@ -78,10 +86,8 @@ def confine() -> None:
     sc.keep_capabilities(_CAPABILITIES)
     filter_program = seccomp.program()
     if filter_program is not None:
-        try:
+        with contextlib.suppress(OSError):  # a kernel without filters: the other walls stand
             sc.install_filter(filter_program)
-        except OSError:
-            pass  # a kernel without filters; the table of the back end calls this wall optional
     sc.hide_memory()
 
 
@@ -155,7 +161,7 @@ def _device(name: str, number: int, root: bool) -> None:
     if root:
         try:
             os.mknod(path, 0o666 | stat.S_IFCHR, number)
-            os.chmod(path, 0o666)
+            os.chmod(path, 0o666)  # noqa: S103 - as everywhere
             return
         except PermissionError:  # root of a container
             pass
@@ -165,10 +171,8 @@ def _device(name: str, number: int, root: bool) -> None:
 
 def _mount_kernel_views() -> None:
     sc.mount("proc", "proc", "proc", _STRICT)
-    try:
+    with contextlib.suppress(OSError):  # needs a network namespace of one's own
         sc.mount("sysfs", "sys", "sysfs", _STRICT | sc.MS_RDONLY)
-    except OSError:
-        pass  # needs a network namespace of one's own; programs live without it
 
 
 def _mount_names(host: str, network: bool) -> None:

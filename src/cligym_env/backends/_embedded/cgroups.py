@@ -33,17 +33,17 @@ def _own() -> dict[str, str]:
 
 def _bases() -> dict[str, str]:
     """Controller → folder in which groups can be made now."""
-    bases = {}
+    bases: dict[str, str] = {}
     for name, place in _own().items():
         if name:
             folder = f"{_ROOT}/{name}{place}".rstrip("/")
-            names = (name,)
+            names = {name}
         else:
             # Version 2 lets only a group without processes of its own share out, or the very root.
             folder = _ROOT
             try:
                 with open(f"{folder}/cgroup.subtree_control", encoding="ascii") as stream:
-                    names = tuple(set(stream.read().split()) & set(_CONTROLLERS))
+                    names = set(stream.read().split()) & set(_CONTROLLERS)
             except OSError:
                 continue
         for controller in names:

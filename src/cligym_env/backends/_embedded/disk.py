@@ -38,17 +38,18 @@ def serve(sock: _socket.socket, *, root: bool, lenient: bool) -> None:
             elif kind == "file":
                 assert view is not None
                 answered = (view.file(*arguments),)
+            elif kind == "unpack":
+                _unpack(*arguments, *descriptors, lenient=lenient)
             elif kind in ("changes", "entry"):
                 assert view is not None
                 result = getattr(view, kind)(*arguments)
             else:
-                result = _ACTIONS[kind](
-                    *arguments, *descriptors, **({"lenient": lenient} if kind == "unpack" else {})
-                )
+                action: Any = _ACTIONS[kind]
+                result = action(*arguments, *descriptors)
             wire.send(sock, ("ok", result), answered)
         except OverflowError as error:
             wire.send(sock, ("overflow", str(error)))
-        except Exception as error:  # noqa: BLE001 - the client raises it again
+        except Exception as error:  # the client raises it again
             number = getattr(error, "errno", None) or 0
             wire.send(sock, ("error", number, f"{error}" or type(error).__name__))
         finally:
@@ -100,7 +101,7 @@ def _unpack(temporary: str, final: str, archive: int, *, lenient: bool) -> None:
         message = b""
         try:
             _unpack_here(f"{temporary}/fs", archive, lenient)
-        except BaseException as error:  # noqa: BLE001 - told to the parent
+        except BaseException as error:  # told to the parent
             message = f"{type(error).__name__}: {error}".encode("utf-8", "replace") or b"failed"
         finally:
             os.write(outlet, message[:4096])
@@ -192,4 +193,4 @@ def _is_dead(owner: str) -> bool:
     return True
 
 
-_ACTIONS = {"empty": _empty, "remove": _remove, "keep": _keep, "unpack": _unpack, "sweep": _sweep}
+_ACTIONS = {"empty": _empty, "remove": _remove, "keep": _keep, "sweep": _sweep}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -22,13 +23,18 @@ class Process(NamedTuple):
     start_ticks: int
 
 
+def read_small(path: str, folder: int) -> bytes:
+    """The beginning of a file of the kernel."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)
+
+
 def _process(pid: str, proc: int) -> Process | None:
     try:
-        descriptor = os.open(f"{pid}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
-        try:
-            text = os.read(descriptor, 4096)
-        finally:
-            os.close(descriptor)
+        text = read_small(f"{pid}/stat", proc)
         fields = text[text.rindex(b")") + 2 :].split()
     except (OSError, ValueError):
         return None
@@ -60,10 +66,8 @@ def _members(leader: int, since_ticks: int, proc: int) -> set[int]:
 
 
 def _send(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _wait(pids: set[int], states: str, limit_s: float, proc: int) -> None:
@@ -94,9 +98,9 @@ def hold(leader: int, since_ticks: int, proc: int) -> set[int]:
 
 
 def interrupt(leader: int, since_ticks: int, proc: int) -> None:
-    """SIGINT to a whole family. None of them runs before all have it: a shell that saw its child
+    """SIGINT to a whole family; none of them runs on before all have it.
 
-    die of it, and had none itself, would run the next command of its line.
+    A shell that saw its child die of one, and had none itself, would run the next command.
     """
     held = hold(leader, since_ticks, proc)
     for pid in held:

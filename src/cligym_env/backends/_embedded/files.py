@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import errno
 import os
 import stat
@@ -63,10 +64,8 @@ def put(members: list[tree.Member], removed: list[str], content: int, *, lenient
 
 def unlink(path: str) -> None:
     """Remove one file if it is there."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _copy(source: int, offset: int, size: int, target: int) -> None:

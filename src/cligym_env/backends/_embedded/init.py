@@ -8,18 +8,22 @@ When the library's process is gone the socket ends, PID 1 ends, and everything i
 from __future__ import annotations
 
 import _socket
+import contextlib
 import os
 import resource
 import select
 import signal
+import time
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from . import family, files, quota, users, wire
+from . import crowd, family, files, quota, users, wire
 from . import syscalls as sc
 
 _FOR_EVER = 1 << 62
 _FSIZE_BYTES = 1 << 30
 _N_FILES = 4096
+_STRIKE_S = 5.0  # a shell that goes on exceeding for so long is what exceeds
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -38,11 +42,18 @@ class Init:
         control: where orders come from.
         limits: of the sandbox.
         upper: descriptor of the folder that takes the sandbox's changes.
+        held: the limits that control groups hold.
         lenient: a user namespace with one id: every user is the same.
     """
 
     def __init__(
-        self, control: _socket.socket, limits: dict[str, float], upper: int, *, lenient: bool
+        self,
+        control: _socket.socket,
+        limits: dict[str, float],
+        upper: int,
+        *,
+        held: Collection[str],
+        lenient: bool,
     ) -> None:
         self._control = control
         self._limits = limits
@@ -50,6 +61,9 @@ class Init:
         self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._quota = quota.Quota(upper, int(limits["disk_bytes"]))
+        self._crowd = crowd.Crowd(self._proc, limits, held)
+        self._n_strikes = 0
+        self._struck_at = 0.0
         self._by_pid: dict[int, Running] = {}
         self._by_socket: dict[int, Running] = {}
         self._helpers: dict[int, int] = {}
@@ -66,7 +80,7 @@ class Init:
         self._poll.register(self._control, select.POLLIN)
         self._poll.register(self._wake, select.POLLIN)
         while True:
-            for descriptor, _ in self._poll.poll(self._quota.pause_ms(busy=bool(self._by_pid))):
+            for descriptor, _ in self._poll.poll(crowd.PAUSE_MS if self._by_pid else -1):
                 if descriptor == self._control.fileno():
                     if not self._take_order():
                         return
@@ -75,8 +89,8 @@ class Init:
                     self._reap()
                 elif descriptor in self._by_socket:
                     self._listen(self._by_socket[descriptor])
-            if self._quota.exceeded():
-                self._kill_strays()
+            if self._by_pid:
+                self._watch()
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────
 
@@ -116,7 +130,7 @@ class Init:
             else:
                 files.put(order[1], order[2], descriptors[0], lenient=self._lenient)
             _answer(reply, b"ok")
-        except BaseException as error:  # noqa: BLE001 - it goes to the other side as text
+        except BaseException as error:  # it goes to the other side as text
             number = getattr(error, "errno", None) or 0
             _answer(reply, b"error %d %s" % (number, str(error).encode("utf-8", "replace")))
         finally:
@@ -181,8 +195,8 @@ class Init:
             if environ is None:
                 environ = {"PATH": _PATH, "HOME": user.home, "LANG": "C.UTF-8"}
             os.umask(0o022)
-            os.execvpe(argv[0], argv, environ)
-        except BaseException as error:  # noqa: BLE001 - told where the command's output goes
+            os.execvpe(argv[0], argv, environ)  # noqa: S606 - a shell is no less hostile
+        except BaseException as error:  # told where the command's output goes
             os.write(2, f"{argv[0]}: {error}\n".encode("utf-8", "replace"))
             os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
@@ -194,8 +208,10 @@ class Init:
             (resource.RLIMIT_FSIZE, _FSIZE_BYTES),
         ):
             _, hard = resource.getrlimit(what)
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(what, (value, value))
+            allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(what, (allowed, allowed))
+        if self._crowd.watches:
+            crowd.cap_processes(int(self._limits["n_pids"]))
 
     def _listen(self, running: Running) -> None:
         """An order about a command: ``interrupt``, ``kill`` or ``end``, and the age that is spared."""
@@ -226,14 +242,20 @@ class Init:
             family.kill(running.pid, since, self._proc, spare_leader=False)
             self._reap()
 
-    def _kill_strays(self) -> None:
-        """The disk is full and still filling: end all but shells, and the next time these too."""
+    def _watch(self) -> None:
+        """Hold the limits no control group holds: end all but shells, and soon these too."""
+        crowded, full = self._crowd.exceeded(), self._quota.exceeded()
+        if not crowded and not full:
+            return
+        self._n_strikes = self._n_strikes + 1 if time.monotonic() - self._struck_at < _STRIKE_S else 1
+        self._struck_at = time.monotonic()
         shells = {running.pid for running in self._by_pid.values() if running.is_shell}
-        if self._quota.n_strikes > 2:
+        if self._n_strikes > 2:
             shells = set()
         for pid in family.everybody(self._proc):
             if pid not in shells and pid not in self._helpers:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     # ── the dead ────────────────────────────────────────────────────────────────────────────
 
@@ -264,8 +286,6 @@ class Init:
             _answer(running.sock, b"exit %d" % (code if code >= 0 else 128 - code))
 
 
-def _answer(sock: _socket.socket, text: bytes, descriptors: tuple[int, ...] = ()) -> None:
-    try:
-        wire.send_raw(sock, text[:4096], descriptors)
-    except OSError:
-        pass  # nobody waits for it any more
+def _answer(sock: _socket.socket, text: bytes) -> None:
+    with contextlib.suppress(OSError):  # nobody may wait for it any more
+        wire.send_raw(sock, text[:4096])

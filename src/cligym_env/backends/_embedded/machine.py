@@ -163,7 +163,7 @@ class EmbeddedSandbox:
             argv = ["/bin/bash", "-c", command]
         else:
             argv = list(command)
-        request = _request(argv, environ, cwd or "/", user, shell=False)
+        request = _request(argv, environ, cwd or "/", user, is_shell=False)
         try:
             running = Command(self._order, request, with_stdin=bool(stdin))
             with contextlib.closing(running):
@@ -202,7 +202,7 @@ class EmbeddedSandbox:
 
         def open_channel(folder: str) -> Command:
             channel = Command(
-                self._order, _request(list(ARGV), environ, folder, user, shell=True), with_stdin=True
+                self._order, _request(list(ARGV), environ, folder, user, is_shell=True), with_stdin=True
             )
             if channel.refused:
                 raise ShellLostError(channel.refused)
@@ -314,7 +314,7 @@ def _path(path: str) -> str:
 
 
 def _request(
-    argv: list[str], environ: Mapping[str, str] | None, cwd: str, user: str, *, shell: bool
+    argv: list[str], environ: Mapping[str, str] | None, cwd: str, user: str, *, is_shell: bool
 ) -> dict[str, Any]:
     texts = [*argv, cwd, user, *(f"{name}={value}" for name, value in (environ or {}).items())]
     if any("\0" in text for text in texts):
@@ -326,12 +326,12 @@ def _request(
         "environ": None if environ is None else {_bytes(k): _bytes(v) for k, v in environ.items()},
         "cwd": cwd,
         "user": user,
-        "shell": shell,
+        "shell": is_shell,
     }
 
 
 def _members(archive: bytes) -> tuple[list[tuple[Any, ...]], int]:
-    """A tar's members (nothing is an archive without any), and a memory file with their contents one after the other."""
+    """A tar's members, and a memory file with their contents; no bytes are a tar without members."""
     members: list[tuple[Any, ...]] = []
     content = os.memfd_create("cligym", os.MFD_CLOEXEC)
     offset = 0

@@ -30,15 +30,10 @@ class Quota:
         self._used_bytes = 0
         self._asked_at = 0.0
         self._over = False
-        self.n_strikes = 0
 
     def _free(self) -> int:
         state = os.fstatvfs(self._folder)
         return state.f_bfree * state.f_frsize
-
-    def pause_ms(self, *, busy: bool) -> int:
-        """How long the loop may sleep."""
-        return _PAUSE_MS if busy or self._counter else -1
 
     def exceeded(self) -> bool:
         """Whether the sandbox is over its limit and still grows; starts a count when one is due."""
@@ -84,7 +79,6 @@ class Quota:
             self._used_bytes = used
             # What makes room again is left alone.
             self._over = used > self._limit_bytes and used > before
-            self.n_strikes = self.n_strikes + 1 if self._over else 0
         return True
 
 

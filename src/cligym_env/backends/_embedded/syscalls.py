@@ -44,7 +44,7 @@ def _check(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount, as in mount(2)."""
+    """Mount; the man page of mount has the flags."""
     result = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
@@ -61,12 +61,12 @@ def umount(target: str, flags: int = MNT_DETACH) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces, as in unshare(2)."""
+    """Leave namespaces for new ones."""
     _check(_libc.unshare(flags), "unshare")
 
 
 def setns(descriptor: int, flags: int) -> None:
-    """Enter a namespace, as in setns(2)."""
+    """Enter a namespace."""
     _check(_libc.setns(descriptor, flags), "setns")
 
 

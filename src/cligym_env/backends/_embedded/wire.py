@@ -111,7 +111,7 @@ def recv(sock: _socket.socket) -> tuple[Any, list[int]]:
     if data[:1] == b"m":
         extra = descriptors.pop(0)
         try:
-            return marshal.loads(read_all(extra)), descriptors
+            return marshal.loads(read_all(extra)), descriptors  # noqa: S302 - our own code wrote it
         finally:
             os.close(extra)
-    return marshal.loads(data[1:]), descriptors
+    return marshal.loads(data[1:]), descriptors  # noqa: S302 - our own code wrote it

@@ -11,6 +11,7 @@ standard input; see ``client``.
 from __future__ import annotations
 
 import _socket
+import contextlib
 import fcntl
 import gc
 import os
@@ -20,6 +21,8 @@ from typing import Any
 
 from . import box, cgroups, disk, init, tree, wire
 from . import syscalls as sc
+
+_IDLE_MS = 2  # after which the next sandbox is prepared; not between the orders of one start
 
 
 def main() -> None:
@@ -135,6 +138,7 @@ class Zygote:
         self._workers: set[int] = set()
         self._waiting: dict[int, list[_socket.socket]] = {}
         self._groups: set[str] = set()
+        self._spare: tuple[int, _socket.socket] | None = None
         os.chdir(settings["store"])
         self._place = f"sandboxes/{self._owner}"
         self._lock = self._take_place()
@@ -163,7 +167,10 @@ class Zygote:
             poll.register(descriptor, select.POLLIN)
         wire.send(self._control, ("ready", self._lenient, sorted(cgroups.bases())))
         while True:
-            for descriptor, _ in poll.poll():
+            ready = poll.poll(-1 if self._spare else _IDLE_MS)
+            if not ready:
+                self._make_spare()
+            for descriptor, _ in ready:
                 if descriptor == wake:
                     os.read(wake, 4096)
                     self._reap()
@@ -188,35 +195,69 @@ class Zygote:
         self._groups.add(config["id"])
         config = {**config, "place": f"{self._place}/{config['id']}", "root": self._root}
         try:
-            sc.unshare(sc.CLONE_NEWPID)
-            try:
-                pid = os.fork()
-                if not pid:
-                    self._live(config, sock)
-            finally:
-                sc.setns(self._namespace, sc.CLONE_NEWPID)
+            if config["limits"]["network"]:
+                pid, hand = self._fork_box(network=True)
+            else:
+                pid, hand = self._spare or self._fork_box(network=False)
+                self._spare = None
+            wire.send(hand, config, (sock.fileno(),))
+            hand.close()
         except OSError as error:
-            wire.send_raw(sock, f"error {error}".encode())
+            _answer(sock, f"error {error}".encode("utf-8", "replace"))
             return
         self._by_id[config["id"]] = pid
 
-    def _live(self, config: dict[str, Any], sock: _socket.socket) -> None:
+    def _fork_box(self, *, network: bool) -> tuple[int, _socket.socket]:
+        """Fork a PID 1 that waits to be told what it is for, over the socket."""
+        ours, theirs = wire.pair()
+        sc.unshare(sc.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if not pid:
+                ours.close()
+                self._live(theirs, network=network)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            sc.setns(self._namespace, sc.CLONE_NEWPID)
+        theirs.close()
+        return pid, ours
+
+    def _make_spare(self) -> None:
+        """Have the next sandbox half ready; without one, the next start says what is wrong."""
+        if self._spare is None:
+            with contextlib.suppress(OSError):
+                self._spare = self._fork_box(network=False)
+
+    def _live(self, hand: _socket.socket, *, network: bool) -> None:
         """Be PID 1 of a new sandbox; never returns."""
+        failure: BaseException | None = None
         try:
             self._forget()
             if self._root:
                 sc.spare_from_oom(-1000)
+            box.leave_host(network=network)
+        except BaseException as error:
+            failure = error
+        try:
+            config, descriptors = wire.recv(hand)
+        except EOFError:
+            os._exit(0)
+        hand.close()
+        sock = _socket.socket(fileno=descriptors[0])
+        try:
+            if failure is not None:
+                raise failure
             os.mkdir(config["place"], 0o711)
             upper = box.build(config)
-            served = init.Init(sock, config["limits"], upper, lenient=self._lenient)
+            served = init.Init(sock, config["limits"], upper, held=cgroups.bases(), lenient=self._lenient)
             box.confine()
             wire.send_raw(sock, b"ready")
             served.serve()
-        except BaseException as error:  # noqa: BLE001 - told to the client, who raises it
-            try:
+        except BaseException as error:  # told to the client, who raises it
+            with contextlib.suppress(OSError):
                 wire.send_raw(sock, f"error {error}".encode("utf-8", "replace")[:4096])
-            except OSError:
-                pass
         finally:
             os._exit(0)
 
@@ -225,6 +266,8 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
+        if self._spare is not None:
+            self._spare[1].close()
         for sockets in self._waiting.values():
             for sock in sockets:
                 sock.close()
@@ -247,7 +290,7 @@ class Zygote:
         """End a sandbox; the answer comes when its last process is gone."""
         pid = self._by_id.get(name)
         if pid is None:
-            _answer(sock)
+            _answer(sock, b"ok")
             return
         self._waiting.setdefault(pid, []).append(sock)
         os.kill(pid, signal.SIGKILL)
@@ -265,7 +308,10 @@ class Zygote:
                 del self._by_id[name]
                 self._leave_groups()
             for sock in self._waiting.pop(pid, ()):
-                _answer(sock)
+                _answer(sock, b"ok")
+            if self._spare is not None and self._spare[0] == pid:
+                self._spare[1].close()
+                self._spare = None
 
     def _leave_groups(self) -> None:
         for name in self._groups - set(self._by_id):
@@ -285,9 +331,7 @@ class Zygote:
         tree.remove(self._place)
 
 
-def _answer(sock: _socket.socket) -> None:
-    try:
-        wire.send_raw(sock, b"ok")
-    except OSError:
-        pass
+def _answer(sock: _socket.socket, text: bytes) -> None:
+    with contextlib.suppress(OSError):
+        wire.send_raw(sock, text)
     sock.close()
