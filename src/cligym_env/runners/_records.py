@@ -63,7 +63,7 @@ def _rows(records: bytes) -> Iterator[list[Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise _MalformedError from error
-        if not isinstance(row, list) or len(row) < 2 or row[0] is True or row[0] != number:
+        if not isinstance(row, list) or len(row) < 2 or type(row[0]) is not int or row[0] != number:
             raise _MalformedError
         yield row[1:]
 

@@ -173,7 +173,7 @@ def objection(source: bytes, gold: bytes) -> str:
         ("imports {}", theirs.imports - ours.imports - _safe_imports(theirs.imports)),
         ("uses the name {}", theirs.loaded - ours.loaded - defined - names),
         ("rebinds {}", (theirs.bound - ours.bound) & _FORBIDDEN_BINDINGS),
-        ("uses the attribute {}", theirs.attributes - ours.attributes - attributes),
+        ("uses the attribute {}", theirs.attributes - ours.attributes - ours.methods - attributes),
         ("uses the attribute {} of itself", theirs.own - ours.own - ours.attributes - theirs.methods),
         ("defines {}", theirs.special - ours.special),
         ("annotates with {}", {text for text in theirs.annotations - ours.annotations if _acts(text)}),

@@ -132,7 +132,9 @@ class _Unit:
         tops = {match["top"] for path in paths if (match := SITE.match(path))}
         self._tops = {top for top in tops if not top.endswith((".pth", ".py"))}
         self._names = {
-            distribution(top.split("-")[0]) for top in tops if top.endswith((".dist-info", ".egg-info"))
+            distribution(top.removesuffix(".py").split("-")[0])
+            for top in tops
+            if top.endswith((".dist-info", ".egg-info", ".py"))
         }
 
     def has(self, path: str) -> bool:

@@ -1,0 +1,73 @@
+"""No cheat is paid, every honest ending earns what it should, on every back end with a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cheaters.corpus import CHEATS, HONEST, Cheat, Cheater, Honest
+from cheaters.scenarios import Bench
+from cligym_env.core import Backend, Outcome, Trajectory
+from cligym_env.envs.repair import RepairEnv
+from cligym_env.rollout import rollout
+
+SLOW = {"same-file-hangs"}
+
+
+@pytest.fixture(scope="session")
+def bench() -> Callable[[Backend], Bench]:
+    """The hand-made tasks of each back end, made once."""
+    made: dict[str, Bench] = {}
+
+    def get(backend: Backend) -> Bench:
+        if backend.name not in made:
+            made[backend.name] = Bench(backend)
+        return made[backend.name]
+
+    return get
+
+
+def play(ending: Cheat | Honest, bench: Bench) -> Trajectory:
+    env = RepairEnv(bench.task(ending.scenario), backend=bench.backend, turn_timeout_s=300)
+    try:
+        return rollout(env, Cheater(ending.name, ending.commands))
+    finally:
+        env.close()
+
+
+def marked(cheat: Cheat) -> object:
+    return pytest.param(cheat, id=cheat.name, marks=pytest.mark.slow if cheat.name in SLOW else ())
+
+
+@pytest.mark.parametrize("cheat", map(marked, CHEATS))
+def test_no_cheat_is_paid(cheat: Cheat, real_backend: Backend, bench: Callable[[Backend], Bench]) -> None:
+    played = play(cheat, bench(real_backend))
+    assert played.verdict is not None, played.error
+    assert played.verdict.outcome is Outcome.UNRESOLVED, played.verdict.reason
+    assert played.reward == 0
+    assert played.verdict.fraction <= 0
+
+
+@pytest.mark.parametrize("honest", HONEST, ids=lambda honest: honest.name)
+def test_honest_endings_earn_what_they_should(
+    honest: Honest, real_backend: Backend, bench: Callable[[Backend], Bench]
+) -> None:
+    played = play(honest, bench(real_backend))
+    assert played.verdict is not None, played.error
+    wanted = Outcome.RESOLVED if honest.resolved and honest.accepted else Outcome.UNRESOLVED
+    assert played.verdict.outcome is wanted, played.verdict.reason
+    assert played.reward == (1 if wanted is Outcome.RESOLVED else 0)
+
+
+def test_half_a_repair_earns_a_fraction(real_backend: Backend, bench: Callable[[Backend], Bench]) -> None:
+    half = next(honest for honest in HONEST if honest.name == "half")
+    verdict = play(half, bench(real_backend)).verdict
+    assert verdict is not None
+    assert 0 < verdict.fraction < 1
+
+
+def test_the_corpus_is_wide() -> None:
+    assert len(CHEATS) >= 30
+    assert len({cheat.kind for cheat in CHEATS}) >= 12
+    assert len({cheat.name for cheat in CHEATS}) == len(CHEATS)
