@@ -243,9 +243,11 @@ def _bootstrapped(report: Report) -> Path:
 def _bootstrap(scratch: Path, report: Report) -> None:
     setup = scratch / "setup"
     setup.write_text(_SETUP)
+    # Up- and download are mmdebstrap's own: they also work where it is an ordinary user's.
     hooks = (
-        f'cp "$1/etc/apt/sources.list" {shlex.quote(str(scratch / "sources"))}',
-        f'chroot "$1" /bin/sh < {shlex.quote(str(setup))}',
+        f"download /etc/apt/sources.list {shlex.quote(str(scratch / 'sources'))}",
+        f"upload {shlex.quote(str(setup))} /tmp/setup",
+        'chroot "$1" /bin/sh /tmp/setup',
         'rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
     )
     command = [
@@ -261,7 +263,10 @@ def _bootstrap(scratch: Path, report: Report) -> None:
         str(scratch / "base.tar"),
     ]
     said: list[str] = []
-    environ = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH_S), "TMPDIR": str(scratch)}
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH_S)}
+    if os.geteuid() == 0:
+        # The users of a user namespace could not reach into the home; root's /tmp may be small.
+        environ["TMPDIR"] = str(scratch)
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", env=environ
     ) as process:
