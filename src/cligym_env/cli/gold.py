@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from cligym_env import catalog
 from cligym_env import gold as golds
-from cligym_env import plugins
 from cligym_env.cli import _output
-from cligym_env.core import Backend, Gold
-from cligym_env.errors import BackendUnavailableError, CligymError, UsageError
+from cligym_env.core import Gold
+from cligym_env.errors import CligymError, UsageError
 from cligym_env.gold import lock as locks
 
 __all__ = ["app"]
@@ -79,13 +79,14 @@ def build(
     wanted = golds.names() if every else tuple(names or ())
     if not wanted:
         raise UsageError("name a gold, or say --all; `cligym gold list` lists them")
-    engine = _backend(backend)
-    built: list[Gold] = []
+    engine = catalog.open_backend(backend)
+    built: list[tuple[str, Gold]] = []
     failed: list[CligymError] = []
     try:
         for name in wanted:
             try:
-                built.append(golds.build(name, engine, n_runs=n_runs, fresh=fresh, observe_again=observe))
+                gold = golds.build(name, engine, n_runs=n_runs, fresh=fresh, observe_again=observe)
+                built.append((name, gold))
             except CligymError as error:
                 if len(wanted) == 1:
                     raise
@@ -98,10 +99,10 @@ def build(
         raise failed[0]
 
 
-def _tell(built: list[Gold], backend: str, *, as_json: bool) -> None:
+def _tell(built: list[tuple[str, Gold]], backend: str, *, as_json: bool) -> None:
     rows = []
-    for gold in built:
-        lock = _lock(gold.name)
+    for name, gold in built:
+        lock = _lock(name)
         runs = lock.backends[backend] if lock and backend in lock.backends else None
         rows.append(
             (gold.name, len(gold.passing), gold.content_hash[:12], list(runs.seconds) if runs else [])
@@ -112,20 +113,6 @@ def _tell(built: list[Gold], backend: str, *, as_json: bool) -> None:
         )
     else:
         _output.table(f"Built on {backend}", ("gold", "tests", "hash", "seconds of each run"), rows)
-
-
-def _backend(name: str) -> Backend:
-    """Create the back end of that name; ``auto`` is the first that works here, docker first."""
-    wanted = ("docker", "embedded") if name == "auto" else (name,)
-    problems: list[str] = []
-    for one in wanted:
-        backend: Backend = plugins.create("backends", one)
-        found = list(backend.problems())
-        if not found:
-            return backend
-        backend.close()
-        problems += [f"{one}: {problem}" for problem in found]
-    raise BackendUnavailableError("; ".join(problems))
 
 
 def _lock(name: str) -> locks.Lock | None:
