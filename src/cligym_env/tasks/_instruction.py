@@ -51,6 +51,7 @@ _TELLING = re.compile(
     r"^(E   |E\t|FAILED |ERROR |FATAL|\S*Error\b|\S*Exception\b)"
     r"|: error:|\b\w+Error: |not found|cannot |No such "
 )
+_MILD = re.compile(r"Warning: |Enable tracemalloc|https?://")
 _TEST_LINE = re.compile(r"^(FAILED|ERROR) ")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\t]")
 
@@ -91,6 +92,8 @@ def failures(log: str) -> str:
     """
     lines = [_CONTROL.sub("", line).rstrip() for line in log.splitlines()]
     told = [line for line in lines if _TELLING.search(line) and not _TEST_LINE.search(line)]
+    # A warning is the symptom only where nothing worse was said.
+    told = [line for line in told if not _MILD.search(line)] or told
     told = told or [line for line in lines if _TEST_LINE.search(line)]
     chosen: list[str] = []
     for line in told or [line for line in lines if line.strip()][-MAX_SYMPTOM_LINES:]:
@@ -141,7 +144,9 @@ def _names(state: PathState, gold: str) -> set[str]:
         names.add("/".join(parts[-2:]))
     last = parts[-1]
     folder = "dir" in (state.gold.kind, state.broken.kind)
-    if not folder and last not in _COMMON and len(last) >= _MIN_NAME_CHARS and last != gold:
+    # A plain word (environment, group) says nothing by itself.
+    telling = last not in _COMMON and last != gold and not last.isalpha()
+    if not folder and telling and len(last) >= _MIN_NAME_CHARS:
         names.add(last)
         if ".so" in last:
             names.add(re.split(r"\.cpython-|\.abi3|\.so", last)[0] + ".so")
