@@ -125,17 +125,18 @@ def locked_build(
         elif not pinned:
             pinned = _digests(_wheels(gold, {}, report))
         runs, seen = _measured(gold, backend, made, n_runs, report)
+        usage = None
+        if again or fresh or known is None or known.usage == Usage():
+            report("observing what its suite uses")
+            usage = _observed(replace(gold, passing=tuple(sorted(seen[0]))), backend, made)
         with files.locked(files.home() / "locks" / f"lock-{gold.name}"):
             # Another back end's build may have written its part meanwhile.
             known = lock.current(recipe_file, gold) or lock.Lock(
                 recipe.digest(gold), tuple(sorted(seen[0]))
             )
-            known = replace(known, wheels={**pinned, **known.wheels}, version=version)
             merged = _merged(gold, known, backend.name, runs, seen)
-            if again or fresh or merged.usage == Usage():
-                report("observing what its suite uses")
-                usage = _observed(replace(gold, passing=merged.passing), backend, made)
-                merged = replace(merged, usage=usage)
+            wheels = {**pinned, **known.wheels}
+            merged = replace(merged, wheels=wheels, usage=usage or known.usage, version=version)
             lock.write(recipe_file, merged)
         backend.tag(made, tag(gold))
         return lock.applied(gold, merged)
