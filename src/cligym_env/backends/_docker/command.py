@@ -212,9 +212,9 @@ def _not_begun(process: Exec, output: CappedOutput) -> ExecResult:
     process.container.check_running()
     if process.stream is not None:
         _drain(process.stream, output)
-    code = process.exit_code() if process.id else None
     kept, n_dropped = output.result()
-    return ExecResult(code or (127 if process.container.dormant else 126), kept, n_dropped)
+    missing = process.container.dormant or b"no such file" in kept or b"not found" in kept
+    return ExecResult(127 if missing else 126, kept, n_dropped)
 
 
 def _pump(stream: Stream, left: memoryview, output: CappedOutput, deadline: float) -> bool:

@@ -27,7 +27,7 @@ class Quota:
     """Watches over the disk of sandboxes."""
 
     def __init__(self) -> None:
-        self._watched: weakref.WeakKeyDictionary[Container, Callable[[], Sequence[int]]]
+        self._watched: weakref.WeakKeyDictionary[Container, weakref.WeakMethod[Callable[[], Sequence[int]]]]
         self._watched = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -38,10 +38,10 @@ class Quota:
 
         Args:
             container: which.
-            shells: gives the process ids to spare.
+            shells: method that gives the process ids to spare.
         """
         with self._lock:
-            self._watched[container] = shells
+            self._watched[container] = weakref.WeakMethod(shells)  # its sandbox may be dropped
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="cligym-quota", daemon=True)
                 self._thread.start()
@@ -66,7 +66,8 @@ class Quota:
                 try:
                     used = _used_bytes(container)
                     if used > container.limits.disk_bytes and used > before.get(container, 0):
-                        container.control.clear(shells())
+                        spared = shells()
+                        container.control.clear(spared() if spared else ())
                     before[container] = used
                 except SandboxError:
                     continue  # it is going, or will be found gone by its next command
