@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from cligym_env.core import Image, Limits, Sandbox
-from cligym_env.errors import SandboxLostError
+from cligym_env.errors import SandboxError, SandboxLostError
 from cligym_env.testing._bench import (
     LONG_S,
     Bench,
@@ -100,10 +100,11 @@ def use_after_close(bench: Bench) -> None:
         "put": lambda: sandbox.put(b"", remove=["/srv/f"]),
         "freeze": sandbox.freeze,
         "commit": sandbox.commit,
-        "a shell's run": lambda: shell.run("true", timeout_s=LONG_S),
     }
     for name, call in calls.items():
         raises(SandboxLostError, partial(returned, call, LONG_S), name)
+    # Its shells are closed with it, and may say just that.
+    raises(SandboxError, partial(shell.run, "true", timeout_s=LONG_S), "a shell's run")
     shell.close()
 
 
