@@ -35,6 +35,7 @@ def test_a_whole_report():
 @pytest.mark.parametrize("n_lost", range(1, 15))
 def test_truncated(n_lost):
     assert not _records.check(pack(rows()[:-n_lost]), 0)[1]
+    assert not _records.check(pack(rows()[:-n_lost]), None)[1]
 
 
 def test_truncated_within_the_last_line():
@@ -96,6 +97,7 @@ def test_another_exit_status_than_the_announced():
     ],
 )
 def test_forged(forged):
+    assert not _records.check(forged, None)[1]
     outcomes, whole = _records.check(forged, 0)
     assert not whole
     assert "passed" not in outcomes.values()

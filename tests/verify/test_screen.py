@@ -39,7 +39,7 @@ HONEST = [
     "class Other(Reader):\n    def size(self) -> int:\n        self.n = 3\n        return self.n\n",
     "import math\ndef root(x):\n    return math.sqrt(x)\n",
     "from collections import deque\nqueue = deque([1])\nqueue.append(2)\n",
-    "def again(x):\n    try:\n        return Reader(3).read(x)\n    except KeyError:\n        return None\n",
+    "def again(x):\n    try:\n        return Reader(3).read(x)\n    except KeyError:\n        pass\n",
     "def place():\n    return os.path.expanduser('~/x')\n",
     "pattern = re.compile('a+')\n",
 ]

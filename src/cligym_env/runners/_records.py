@@ -40,7 +40,7 @@ def check(records: bytes, exit_code: int | None) -> tuple[dict[str, str], bool]:
     except _MalformedError:
         whole = False
     names, reports, status = _parts(rows)
-    whole = whole and names is not None and reports is not None and status == exit_code
+    whole = whole and None not in (names, reports, status) and status == exit_code
     pairs = zip(names or (), _outcomes(len(names or ()), reports or ()), strict=True)
     return merge(pairs), whole
 
