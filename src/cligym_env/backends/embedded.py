@@ -12,8 +12,9 @@ network                     own namespace with nothing but loopback, unless ``Li
 ipc, host name              own namespaces
 kernel                      ten capabilities, no new privileges, a seccomp filter (key rings, bpf,
                             perf events, io_uring, new namespaces); ``/proc/sys`` read-only
-memory, processes, cpu      control groups, where this process may make them (as root; not as an
-                            ordinary user: ``controllers`` of the back end says which)
+memory, processes, cpu      control groups, where this process may make them (as root; the property
+                            ``controllers`` says which); else memory and processes are counted
+                            every quarter of a second, and cpu is not limited
 disk                        counted every quarter of a second; overshoots by what fits in there
 files of one process        1 GiB each, 4,096 open, no core
 the host after a crash      everything ends with its client, by the kernel's doing
@@ -25,7 +26,7 @@ Not isolated                Consequence
 the kernel itself           a hole in it is a way out; use a virtual machine for hostile code
 user ids, as root           root inside is the host's root without its powers (as in docker)
 user ids, without subuid    one id only: every user inside is the same, owners are not kept
-limits, as ordinary user    one sandbox can take the machine's memory and process table
+limits, as ordinary user    a burst shorter than a quarter of a second is not held
 time                        the host's clock, read-only
 what the kernel tells       ``/proc/meminfo``, ``/proc/cpuinfo``, ``uname`` show the host
 ==========================  ====================================================================
@@ -38,7 +39,7 @@ import platform
 import shutil
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cligym_env import files
@@ -98,6 +99,13 @@ class EmbeddedBackend:
     def single_id(self) -> bool:
         """Whether all users inside are one: an ordinary user without subordinate ids."""
         return self._get_zygote().single_id
+
+    @property
+    def not_conforming(self) -> Mapping[str, str]:
+        """Checks of ``cligym_env.testing`` it cannot pass here, each with the reason."""
+        if "pids" in self.controllers:
+            return {}
+        return {"limit_of_processes": "without control groups they are counted four times a second"}
 
     def _get_zygote(self) -> Zygote:
         with self._lock:

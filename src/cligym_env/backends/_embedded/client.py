@@ -79,6 +79,8 @@ class Zygote:
         Raises:
             SandboxLostError: the zygote is gone.
         """
+        if self.pid != os.getpid():
+            raise SandboxLostError("the sandboxes belong to the process this one was forked from")
         ours, theirs = wire.pair()
         try:
             with self._lock:

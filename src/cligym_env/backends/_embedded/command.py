@@ -41,13 +41,14 @@ class Command:
     """
 
     def __init__(self, order: Order, request: dict[str, Any], *, with_stdin: bool) -> None:
+        self._closed = True  # until there is something to close
         self._order = order
         self._code: int | None = None
         self._lost = False
         self.refused = ""
         self._since = 0
+        self._pid = os.getpid()
         self._using = threading.Lock()
-        self._closed = False
         self._stopping = False
         self._left_bytes = _AFTER_END_BYTES
         self._out, out_in = os.pipe2(os.O_CLOEXEC)
@@ -66,6 +67,7 @@ class Command:
         finally:
             for descriptor in inner:
                 os.close(descriptor)
+        self._closed = False
         os.set_blocking(self._out, False)
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
@@ -171,9 +173,8 @@ class Command:
         Raises:
             SandboxLostError: it did not end, the sandbox did.
         """
-        if self._lost:
+        if self._lost or self._code is None:
             raise SandboxLostError("the sandbox ended while a command ran")
-        assert self._code is not None
         return self._code
 
     def stage(self, data: bytes) -> str:
@@ -208,13 +209,17 @@ class Command:
         """Kill the process and all that descends from it."""
         self._order_about(b"end", 0)
 
+    def __del__(self) -> None:
+        if not self._closed:
+            self.close()
+
     def close(self) -> None:
         """End the process alone, if it goes on, and give everything back; harmless twice."""
         self._stopping = True
         with self._using:
             if self._closed:
                 return
-            if self._code is None:
+            if self._code is None and self._pid == os.getpid():  # a fork does not end its parent's
                 self._tell(b"end", 1 << 62)
             self._closed = True
             self._sock.close()

@@ -64,6 +64,7 @@ class EmbeddedSandbox:
         self.limits = limits
         self._zygote = zygote
         self._store = store
+        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._shells: weakref.WeakSet[BashSession] = weakref.WeakSet()
         self._snapshot: EmbeddedSnapshot | None = None
@@ -110,6 +111,8 @@ class EmbeddedSandbox:
         try:
             if self._frozen or self._closed:
                 raise SandboxLostError("the sandbox is frozen or closed")
+            if self._pid != os.getpid():
+                raise SandboxLostError("the sandbox belongs to the process this one was forked from")
             wire.send(self._control, message, (theirs.fileno(), *descriptors))
         except OSError as error:
             ours.close()
@@ -282,10 +285,15 @@ class EmbeddedSandbox:
             if self._closed:
                 return
             self._closed = True
+            if self._pid != os.getpid():
+                self._control.close()
+                return
             try:
                 for session in list(self._shells):
                     session.forget()
                 self._end()
+                for session in list(self._shells):
+                    session.close()
                 if self._snapshot is not None:
                     self._snapshot.close()
                 self._store.remove(self._zygote, self.folder)

@@ -30,6 +30,7 @@ class Quota:
         self._used_bytes = 0
         self._asked_at = 0.0
         self._over = False
+        self._struck = False
 
     def _free(self) -> int:
         state = os.fstatvfs(self._folder)
@@ -78,7 +79,9 @@ class Quota:
             used, before = int(text), self._used_bytes
             self._used_bytes = used
             # What makes room again is left alone.
-            self._over = used > self._limit_bytes and used > before
+            self._over = used > self._limit_bytes and used > before and not self._struck
+            # Nor does what was written between the count and the kill tell that it goes on.
+            self._struck = self._over
         return True
 
 
