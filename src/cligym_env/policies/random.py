@@ -32,7 +32,7 @@ COMMANDS = (
     "head -c 300 /dev/urandom",
     "sleep 1",
     "touch /testbed/notes.txt",
-    "mkdir -p /tmp/work && echo draft > /tmp/work/draft",
+    "mkdir -p /tmp/try && echo draft > /tmp/try/draft",
     "rm -rf /tmp/*",
     "chmod -R g-w /tmp",
     "pip uninstall -y nothing-of-that-name",
