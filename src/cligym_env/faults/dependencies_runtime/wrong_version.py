@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from packaging.version import Version
+
 from cligym_env.core import FaultFamily
 from cligym_env.faults._common import PYTHON, Draft, Family, Look, q, shuffled
 from cligym_env.faults._wheels import TOOLS, installed, reinstall
@@ -30,13 +32,14 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
             solution = [reinstall(found)]
         else:
             continue
-        other = rng.choice(sorted(others))
-        yield Draft(
-            [f"{PYTHON} -m pip install --quiet --no-deps {found.name}=={other}"],
-            solution,
-            _HINT,
-            {"distribution": found.name, "version": found.version, "broken_version": other},
-        )
+        # The nearest ones first: with a very old one hardly any test passes.
+        for other in sorted(others, key=Version, reverse=True)[:2]:
+            yield Draft(
+                [f"{PYTHON} -m pip install --quiet --no-deps {found.name}=={other}"],
+                solution,
+                _HINT,
+                {"distribution": found.name, "version": found.version, "broken_version": other},
+            )
 
 
 def create() -> FaultFamily:

@@ -16,7 +16,7 @@ _HINT = "Somebody worked as root where the ordinary user should have; look at wh
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     modules = {file for file, name in look.sources.items() if look.partly(name)}
     data = set(look.data_files)
-    folders = {path for path in look.usage.written if path.startswith(look.gold.workdir + "/")}
+    folders = {path for path in look.usage.written if look.own(path) and look.gold.language == "python"}
     nodes = look.nodes(shuffled(modules | data | folders, rng))
     for path, node in nodes.items():
         if node.kind not in ("file", "dir") or node.owner.startswith("root:"):

@@ -32,7 +32,7 @@ _FORBIDDABLE = (
         "os.kill",
         "os.link",
     ),
-    *("os.posix_spawn", "os.system", "os.symlink", "os.utime", "pickle.find_class", "pty.spawn"),
+    *("os.posix_spawn", "os.system", "pickle.find_class", "pty.spawn"),
     *("shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.unpack_archive", "signal.pthread_kill"),
     *("socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostname"),
     *("socket.__new__", "socket.sendto", "sqlite3.connect", "sqlite3.enable_load_extension"),
