@@ -245,3 +245,18 @@ def test_bytecode_that_was_there_before_is_not_held_against_a_break():
 
 def test_tiny_originals_are_not_looked_for():
     assert audit({"/etc/timezone": b"Etc/UTC\n"}, {"/etc/timezone": b"x\n", "/etc/note": b"Etc/UTC\n"})
+
+
+def test_another_release_shares_lines_with_the_one_it_replaces():
+    site = "/opt/venv/lib/python3.11/site-packages"
+    before = {f"{site}/m-2.dist-info/METADATA": ORIGINAL, f"{site}/m.py": ORIGINAL}
+    after = {
+        f"{site}/m-2.dist-info/METADATA": None,
+        f"{site}/m-1.dist-info/METADATA": BROKEN,
+        f"{site}/m-1.dist-info/LICENSE": ORIGINAL,
+        f"{site}/m.py": BROKEN,
+    }
+    assert audit(before, after)
+    assert "holds what" in refused(
+        {**after, "/opt/copy": b"x" + ORIGINAL}, {**before, "/lib/m.py": ORIGINAL}
+    )
