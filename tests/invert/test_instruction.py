@@ -132,3 +132,7 @@ def test_failures_of_silence_is_a_sentence(log):
 
 def test_failures_falls_back_to_the_last_lines():
     assert tasks.failures("a\nb\n\nSegmentation fault\n") == "a\nb\nSegmentation fault"
+
+
+def test_failures_of_a_run_that_only_skips_are_its_summary():
+    assert tasks.failures("....ssss  [100%]\n..s\n4 passed, 4 skipped in 0.12s\n") == "4 passed, 4 skipped"

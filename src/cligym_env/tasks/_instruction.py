@@ -52,6 +52,8 @@ _TELLING = re.compile(
     r"|: error:|\b\w+Error: |not found|cannot |No such "
 )
 _MILD = re.compile(r"Warning: |Enable tracemalloc|https?://")
+_PROGRESS = re.compile(r"[.sxXFERPp]+(\s*\[ *\d+%\])?")
+_TIMES = re.compile(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?$| +\d+\.\d+ sec$")
 _TEST_LINE = re.compile(r"^(FAILED|ERROR) ")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[^\x20-\x7e\u00a0-\ud7ff\ue000-\ufffd\t]")
 
@@ -91,6 +93,7 @@ def failures(log: str) -> str:
         output where none is telling; a plain sentence where there is no output at all.
     """
     lines = [_CONTROL.sub("", line).rstrip() for line in log.splitlines()]
+    lines = [_TIMES.sub("", line) for line in lines if not _PROGRESS.fullmatch(line)]
     told = [line for line in lines if _TELLING.search(line) and not _TEST_LINE.search(line)]
     # A warning is the symptom only where nothing worse was said.
     told = [line for line in told if not _MILD.search(line)] or told
@@ -191,7 +194,8 @@ def instruction(task: Task, gold: Gold, *, guidance: int = 1, hint: bool = False
 def _opening(task: Task, gold: Gold) -> str:
     version = f" {gold.source.version}" if gold.source.version and gold.source.kind != "git" else ""
     count = len(task.fail_to_pass)
-    tests = "one of its tests fails" if count == 1 else f"{count} of its tests fail"
+    # What fails may also be skipped, or not be there any more.
+    tests = "one of its tests does not pass" if count == 1 else f"{count} of its tests do not pass"
     return (
         f"The test suite of {gold.name}{version} in {gold.workdir} used to pass on this machine. "
         f"Now {tests}. Find out why, and repair the environment."
@@ -211,7 +215,7 @@ def _failing(task: Task) -> str:
     more = len(task.fail_to_pass) - len(named)
     if more:
         lines.append(f"    and {more} more")
-    return "These tests fail:\n\n" + "\n".join(lines)
+    return "These tests do not pass:\n\n" + "\n".join(lines)
 
 
 def _rules(gold: Gold) -> str:
