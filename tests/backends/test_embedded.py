@@ -624,3 +624,41 @@ def test_as_an_ordinary_user_without_further_ids(
         "committed ['/f', '/old:']",
         "left []",
     ]
+
+
+# ── what is kept ────────────────────────────────────────────────────────────────────────────
+
+
+def test_images_without_a_name_go_with_their_process(rootfs: Path, tmp_path: Path) -> None:
+    def layers() -> set[str]:
+        return {path.name for path in (tmp_path / "layers").iterdir()}
+
+    first = plugins.create("backends", "embedded", home=tmp_path)
+    second = plugins.create("backends", "embedded", home=tmp_path)
+    try:
+        base = first.load(rootfs, "tiny")
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
+    made = []
+    for parent in (base, base):
+        with contextlib.closing(first.start(parent)) as sandbox:
+            sandbox.write("/made", b"")
+            made.append(sandbox.commit())
+    with contextlib.closing(first.start(made[0])) as sandbox:
+        sandbox.write("/more", b"")
+        named = sandbox.commit()
+    first.tag(named, "named")
+    assert second.sweep() == 0
+    assert layers() == {base.ref, made[0].ref, made[1].ref, named.ref}
+    with contextlib.closing(second.start(made[1])):
+        first.close()
+        assert layers() == {base.ref, made[0].ref, made[1].ref, named.ref}, (
+            "one is in use, one below a name"
+        )
+    second.close()
+    assert layers() == {base.ref, made[0].ref, named.ref}
+    with contextlib.closing(plugins.create("backends", "embedded", home=tmp_path)) as third:
+        third.tag(base, "named")
+        third.sweep()
+        assert layers() == {base.ref}
+        assert third.find("tiny") == third.find("named") == base

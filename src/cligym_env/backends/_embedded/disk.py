@@ -7,12 +7,11 @@ one is followed out of it.
 from __future__ import annotations
 
 import _socket
-import errno
 import fcntl
 import os
 from typing import Any
 
-from . import cgroups, frozen, tree, wire
+from . import cgroups, frozen, layers, tree, wire
 
 
 def serve(sock: _socket.socket, *, root: bool, lenient: bool) -> None:
@@ -70,8 +69,9 @@ def _keep(source: str, temporary: str, final: str, parent: str) -> None:
 
 
 def _finish(temporary: str, final: str, parent: str) -> None:
-    with open(f"{temporary}/parent", "w", encoding="ascii") as stream:
-        stream.write(parent)
+    for name, text in (("parent", parent), ("owner", temporary.rpartition(".")[2].partition("-")[0])):
+        with open(f"{temporary}/{name}", "w", encoding="utf-8") as stream:
+            stream.write(text)
     os.rename(temporary, final)
 
 
@@ -167,30 +167,17 @@ def _prepare() -> None:
 
 
 def _sweep() -> int:
-    """Remove the folders of owners that are dead; how many sandboxes those were."""
+    """Remove the folders of owners that are dead, and what nothing leads to; how many sandboxes."""
     n_removed = 0
     with open("sandboxes/.lock", "ab") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        dead = [name for name in os.listdir("sandboxes") if not name.startswith(".") and _is_dead(name)]
-        for name in dead:
-            n_removed += sum(entry != "lock" for entry in os.listdir(f"sandboxes/{name}"))
-            cgroups.leave_all(name)
-            tree.remove(f"sandboxes/{name}")
-        for name in os.listdir("layers"):
-            if name.startswith(".") and not os.path.lexists(f"sandboxes/{name[1:].partition('-')[0]}"):
-                tree.remove(f"layers/{name}")
+        for name in os.listdir("sandboxes"):
+            if name != ".lock" and layers.is_dead(name):
+                n_removed += sum(entry != "lock" for entry in os.listdir(f"sandboxes/{name}"))
+                cgroups.leave_all(name)
+                tree.remove(f"sandboxes/{name}")
+        layers.collect()
     return n_removed
-
-
-def _is_dead(owner: str) -> bool:
-    try:
-        with open(f"sandboxes/{owner}/lock", "r+b") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True  # killed while it was made, or while it was removed
-    except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
-    return True
 
 
 _ACTIONS = {"empty": _empty, "remove": _remove, "keep": _keep, "sweep": _sweep}

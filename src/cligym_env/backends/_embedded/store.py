@@ -4,11 +4,12 @@
 
     <home>/embedded/layers/<id>/fs      the files a layer adds to its parent, overlay style
                          /<id>/parent   id of the layer below, or nothing
+                         /<id>/owner    name of the zygote that made it
                     images/<digest>     JSON: a name, and the id of its top layer
-                    sandboxes/<owner>/<id>/{upper,work,root}
+                    sandboxes/<owner>/<id>/{upper,work,root,image}
 
 An image's ``ref`` is the id of its top layer. A layer appears under its id in one rename, when it
-is whole; names are written last.
+is whole; names are written last. What no name leads to goes with the process that made it.
 """
 
 from __future__ import annotations

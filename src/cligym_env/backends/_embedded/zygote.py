@@ -250,6 +250,9 @@ class Zygote:
             if failure is not None:
                 raise failure
             os.mkdir(config["place"], 0o711)
+            note = os.open(f"{config['place']}/image", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.write(note, config["lower"][0].split("/")[1].encode())
+            os.close(note)
             upper = box.build(config)
             served = init.Init(sock, config["limits"], upper, held=cgroups.bases(), lenient=self._lenient)
             box.confine()
@@ -328,7 +331,12 @@ class Zygote:
             pass
         self._by_id.clear()
         self._leave_groups()
-        tree.remove(self._place)
+        from . import layers  # noqa: PLC0415 - only now, to keep what all sandboxes share small
+
+        with open("sandboxes/.lock", "ab") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            tree.remove(self._place)
+            layers.collect(gone=self._owner)
 
 
 def _answer(sock: _socket.socket, text: bytes) -> None:
