@@ -222,3 +222,16 @@ def test_a_line_is_changed_at_its_place_and_back(line: str, old: str, new: str, 
 def test_a_line_that_is_too_odd_is_left_alone() -> None:
     assert replace_in_line("größe == 1", 6, "==", "!=") is None
     assert replace_in_line("a == 1", 0, "==", "!=") is None
+
+
+def test_the_document_lists_every_family_as_it_is() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| ([\w-]+) \| ([^|]+) \|", text, re.MULTILINE)
+    told = {name: (category, what.strip()) for name, category, what in rows if category in CATEGORIES}
+    found = {}
+    for name in FAMILIES:
+        family = plugins.create("faults", name)
+        file = FAULTS / family.category.replace("-", "_") / f"{name.replace('-', '_')}.py"
+        summary = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").splitlines()[0]
+        found[name] = (family.category, summary)
+    assert told == found
