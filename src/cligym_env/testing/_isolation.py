@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from functools import partial
 
-from cligym_env.testing._bench import LONG_S, Bench, collect, ok, returned, same
+from cligym_env.testing._bench import LONG_S, Bench, collect, nonce, ok, returned, running, same
 
 __all__ = ["CHECKS"]
 
@@ -80,9 +81,14 @@ def no_privileges(bench: Bench) -> None:
 
 def no_processes_of_the_host(bench: Bench) -> None:
     """The process table holds only what runs inside."""
-    found = bench.start().exec("echo /proc/[0-9]*", timeout_s=LONG_S).text.split()
-    same(len(found) < 12, True, f"fewer than 12 processes ({len(found)})")
-    same(f"/proc/{os.getpid()}" in found and len(found) > 12, False, "the host's own process seen")
+    sandbox, mark = bench.start(), nonce()
+    with subprocess.Popen(["sleep", mark]) as ours:
+        try:
+            same(mark in running(sandbox), False, "a process of the host seen")
+            found = sandbox.exec("echo /proc/[0-9]*", timeout_s=LONG_S).text.split()
+            same(len(found) < 12, True, f"fewer than 12 processes ({len(found)})")
+        finally:
+            ours.kill()
 
 
 def no_signals_to_the_host(bench: Bench) -> None:

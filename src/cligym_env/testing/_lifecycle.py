@@ -118,7 +118,7 @@ def close_ends_a_command(bench: Bench) -> None:
         try:
             sandbox.exec(f"sleep {nonce()}", timeout_s=600)
             ended.append("answer")
-        except SandboxLostError:
+        except SandboxError:
             ended.append("error")
 
     thread = threading.Thread(target=work, daemon=True)
