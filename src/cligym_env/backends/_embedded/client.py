@@ -52,9 +52,10 @@ class Zygote:
         self._lock = threading.Lock()
         self._control, inner = wire.pair()
         command = [sys.executable, "-I", "-S", "-E", "-c", _BOOTSTRAP, str(Path(__file__).parent)]
+        complaints = os.memfd_create("cligym", os.MFD_CLOEXEC)
         with contextlib.closing(inner):
             self._process = subprocess.Popen(
-                command, stdin=inner.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+                command, stdin=inner.fileno(), stdout=subprocess.DEVNULL, stderr=complaints, cwd="/"
             )
         settings = {"store": os.fsencode(store), "owner": self.owner, "root": os.geteuid() == 0}
         try:
@@ -63,10 +64,12 @@ class Zygote:
                 raise BackendUnavailableError(f"the zygote does not answer within {_START_S:.0f} s")
             answer, _ = wire.recv(self._control)
         except (EOFError, OSError) as error:
-            raise BackendUnavailableError(
-                f"the zygote ended at once: {error or 'no reason given'}"
-            ) from error
+            os.lseek(complaints, 0, os.SEEK_SET)
+            said = wire.read_all(complaints, 1 << 16).decode("utf-8", "replace").strip()
+            why = said.rpartition("\n")[2] or error
+            raise BackendUnavailableError(f"the zygote ended at once: {why}") from error
         finally:
+            os.close(complaints)
             self._process.wait()  # it has forked itself away, into its own namespace
         if answer[0] != "ready":
             raise BackendUnavailableError(f"this machine gives no namespaces: {answer[1]}")

@@ -165,6 +165,7 @@ class Zygote:
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._client, wake):
             poll.register(descriptor, select.POLLIN)
+        os.dup2(0, 2)  # the client reads complaints up to here
         wire.send(self._control, ("ready", self._lenient, sorted(cgroups.bases())))
         while True:
             ready = poll.poll(-1 if self._spare else _IDLE_MS)
