@@ -10,7 +10,14 @@ from gymnasium.utils.env_checker import check_env
 
 from cligym_env.core import Outcome, Verdict
 from cligym_env.envs.base import MAX_ACTION_CHARS, ShellEnv
-from cligym_env.errors import ActionError, EpisodeError, SandboxError, SandboxLostError, UsageError
+from cligym_env.errors import (
+    ActionError,
+    EpisodeError,
+    SandboxError,
+    SandboxLostError,
+    ShellLostError,
+    UsageError,
+)
 
 
 @pytest.fixture
@@ -201,6 +208,23 @@ def test_a_machine_that_goes_away_before_the_verdict(env, fake):
     fake.sandboxes[-1].lose()
     with pytest.raises(SandboxLostError):
         env.step("submit")
+    env.close()
+
+
+def test_a_policy_that_takes_the_shell_away_is_judged(fake, monkeypatch):
+    """Else it would be a way out of a bad verdict."""
+    env = ToyEnv(fake, max_turns=3)
+    env.reset()
+    env.step("echo right > state")
+
+    def gone(command, *, timeout_s):
+        raise ShellLostError("no bash")
+
+    monkeypatch.setattr(env._opening.shell, "run", gone)
+    observation, _, terminated, truncated, info = env.step("true")
+    assert observation.startswith("[no exit code: there is no shell any more")
+    assert (info["exit_code"], info["timed_out"], terminated, truncated) == (-1, False, False, False)
+    assert env.step("submit")[1:3] == (1.0, True)
     env.close()
 
 

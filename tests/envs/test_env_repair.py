@@ -209,3 +209,15 @@ def test_a_real_deadline(real_backend):
     assert "stopped at the deadline of 2 s" in observation
     assert env.step("pwd; echo $word")[0].startswith("/tmp\nkept\n")
     env.close()
+
+
+@pytest.mark.slow
+def test_a_real_shell_that_is_taken_away(real_backend):
+    env = RepairEnv(cligym_env.list_tasks(gold="h11")[0], backend=real_backend)
+    env.reset()
+    env.step("rm -rf --no-preserve-root /bin /usr /lib /lib64 2>/dev/null; exit")
+    observation = env.step("echo still here")[0]
+    assert observation.startswith("[no exit code: there is no shell any more"), observation
+    _, reward, terminated, _, info = env.step("submit")
+    assert (reward, terminated, info["verdict"].outcome) == (0.0, True, Outcome.UNRESOLVED)
+    env.close()

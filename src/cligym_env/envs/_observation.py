@@ -31,14 +31,14 @@ def readable(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-def observe(result: ExecResult, *, turn: int, max_turns: int, timeout_s: float, max_chars: int) -> str:
+def observe(result: ExecResult, trouble: str, *, turn: int, max_turns: int, max_chars: int) -> str:
     """Write the observation of one turn.
 
     Args:
         result: what the command did.
+        trouble: why there is no exit code; empty where there is one.
         turn: number of the turn, from 1.
         max_turns: how many there are.
-        timeout_s: the deadline it had.
         max_chars: the longest observation; what lies in the middle is left out first.
 
     Returns:
@@ -46,18 +46,15 @@ def observe(result: ExecResult, *, turn: int, max_turns: int, timeout_s: float, 
         the shell is a new one, and the turn. No times and no names of machines, so that equal
         seeds give equal observations.
     """
-    status = _status(result, turn=turn, max_turns=max_turns, timeout_s=timeout_s)
+    status = _status(result, trouble, turn=turn, max_turns=max_turns)
     output = _cut(result, max_chars - len(status) - 1)
     if output and not output.endswith("\n"):
         output += "\n"
     return output + status
 
 
-def _status(result: ExecResult, *, turn: int, max_turns: int, timeout_s: float) -> str:
-    if result.timed_out:
-        parts = [f"no exit code: stopped at the deadline of {timeout_s:g} s"]
-    else:
-        parts = [f"exit code {result.exit_code}"]
+def _status(result: ExecResult, trouble: str, *, turn: int, max_turns: int) -> str:
+    parts = [f"no exit code: {trouble}" if trouble else f"exit code {result.exit_code}"]
     if result.restarted:
         parts.append("the shell had ended; this is a new one in the same directory, without its variables")
     parts.append(f"turn {turn} of {max_turns}")

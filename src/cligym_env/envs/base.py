@@ -19,7 +19,7 @@ import gymnasium
 from cligym_env.core import ExecResult, Outcome, Reward, Sandbox, Shell, Verdict
 from cligym_env.envs import _observation
 from cligym_env.envs.spaces import TextSpace
-from cligym_env.errors import ActionError, EpisodeError, SandboxError, UsageError
+from cligym_env.errors import ActionError, EpisodeError, SandboxError, ShellLostError, UsageError
 
 __all__ = ["MAX_ACTION_CHARS", "SUBMIT", "Opening", "ShellEnv"]
 
@@ -29,6 +29,9 @@ SUBMIT = "submit"
 MAX_ACTION_CHARS = 65_536
 NO_EXIT_CODE = -1
 """Stands in ``info["exit_code"]`` where a command has none: vector environments want numbers."""
+
+_DEADLINE = "stopped at the deadline of {:g} s"
+_NO_SHELL = "there is no shell any more, and none can be started; submit is all that is left"
 
 _State = Literal["fresh", "running", "over", "closed"]
 
@@ -206,16 +209,21 @@ class ShellEnv(gymnasium.Env[str, str]):
         return observation, self._earned(verdict), True, False, info
 
     def _type(self, opening: Opening, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        result = opening.shell.run(action, timeout_s=self.turn_timeout_s)
+        try:
+            result = opening.shell.run(action, timeout_s=self.turn_timeout_s)
+            trouble = "" if result.exit_code is not None else _DEADLINE.format(self.turn_timeout_s)
+        except ShellLostError:
+            # The sandbox lives, so the policy took bash away. That is no way out of a judgement.
+            result, trouble = ExecResult(None, b""), _NO_SHELL
         self._turn += 1
         observation = _observation.observe(
             result,
+            trouble,
             turn=self._turn,
             max_turns=self.max_turns,
-            timeout_s=self.turn_timeout_s,
             max_chars=self._max_chars,
         )
-        info = {**_info(result), "turn": self._turn}
+        info = {**_info(result), "timed_out": result.timed_out and trouble != _NO_SHELL, "turn": self._turn}
         truncated = self._turn >= self.max_turns
         reward = self._earned(self._end(opening, info)) if truncated else 0.0
         self._show(observation, action)
