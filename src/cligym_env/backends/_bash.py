@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from cligym_env.backends._capped import CappedOutput
 from cligym_env.core import ExecResult
 from cligym_env.errors import ActionError, SandboxLostError, ShellLostError
 
@@ -107,46 +108,6 @@ class Channel(Protocol):
         ...
 
 
-class CappedOutput:
-    """Keeps the first half and the last half of a stream, and counts what lay between.
-
-    Args:
-        limit_bytes: how much is kept.
-    """
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._n_head = (limit_bytes + 1) // 2
-        self._n_tail = limit_bytes - self._n_head
-        self._head = b""
-        self._tail = bytearray()
-        self._n_cut = 0
-
-    def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next piece of the stream."""
-        room = self._n_head - len(self._head)
-        if room > 0:
-            self._head += bytes(data[:room])
-            data = data[room:]
-        if not data:
-            return
-        self._tail += data
-        if len(self._tail) > 2 * self._n_tail + 65_536:  # rarely, so that a flood stays cheap
-            self._trim()
-
-    def _trim(self) -> None:
-        excess = len(self._tail) - self._n_tail
-        if excess > 0:
-            del self._tail[:excess]
-            self._n_cut += excess
-
-    def result(self) -> tuple[bytes, int]:
-        """Give what was kept, and how many bytes were not."""
-        if not self._tail:
-            return self._head, 0
-        self._trim()
-        return self._head + bytes(self._tail), self._n_cut
-
-
 class BashSession:
     """A persistent shell; keeps the promises of ``core.Shell``. Calls from several threads queue.
 
@@ -214,17 +175,21 @@ class BashSession:
     def _run(self, code: bytes, deadline: float) -> ExecResult:
         channel, reader = self._channel, self._reader
         assert channel is not None
-        output = CappedOutput(self._output_bytes)
         staged = ""
         if len(code) > _INLINE_BYTES:
             staged = channel.stage(code)
             action = b"\\builtin . " + staged.encode()
         else:
-            action = b"\\builtin eval -- " + _quote(code)
+            action = b"\\builtin eval -- '" + code.replace(b"'", b"'\\''") + b"'"
         try:
             nonce = _nonce()
             rest = _GUARDED if b"exec" in code else _PLAIN
             self._send(channel, self._restore() + action + rest + _marker(nonce))
+            answer = reader.at_once(nonce, self._output_bytes, deadline)
+            if answer is not None:
+                self._status, self._cwd = answer[1], answer[2] or self._cwd
+                return ExecResult(answer[1], answer[0])
+            output = CappedOutput(self._output_bytes)
             marker = self._await(channel, reader, nonce, output, deadline)
             timed_out = marker is None and not reader.ended and not reader.answered
             if timed_out:
@@ -336,6 +301,24 @@ class _Reader:
         self.probe = b""
         self.answered = False
 
+    def at_once(self, nonce: bytes, limit_bytes: int, deadline: float) -> tuple[bytes, int, str] | None:
+        """Take a small answer that comes as one piece, as nearly all do: output, status, directory.
+
+        When it is not that simple, what was read is kept for ``until``.
+        """
+        data = self._channel.recv(min(_ASK_AFTER_S, max(0.0, deadline - time.monotonic())))
+        if data is None:
+            return None
+        start = data.find(b"\x1e" + nonce + b" ")
+        if 0 <= start <= limit_bytes and data.find(b"\0", start) == len(data) - 1 and not self._held:
+            output = data[:start]
+            status, _, cwd = data[start + len(nonce) + 2 : -1].partition(b" ")
+            if nonce not in output and b"] tcsetattr: " not in output and status.isdigit():
+                return output, int(status) & 255, _absolute(cwd)
+        self.ended = not data
+        self._held = self._held + data if self._held else data
+        return None
+
     def until(
         self, nonce: bytes, output: CappedOutput, deadline: float, *, asking: bool = False
     ) -> tuple[int, str] | None:
@@ -397,10 +380,6 @@ def _without_trace(text: bytes, nonce: bytes) -> bytes:
 
 def _absolute(cwd: bytes) -> str:
     return cwd.decode("utf-8", "surrogateescape") if cwd.startswith(b"/") else ""
-
-
-def _quote(code: bytes) -> bytes:
-    return b"'" + code.replace(b"'", b"'\\''") + b"'"
 
 
 def _nonce() -> bytes:
