@@ -96,11 +96,10 @@ def _naive(ending: Any, bench: Any) -> bool:
     sandbox = _play(ending, bench)
     gold = bench.gold
     try:
+        variables = environ.of(gold, sandbox, user=gold.user)
+        run = f"PATH={variables['PATH']}; cd {gold.workdir} && python -m pytest -q {gold.test_args[-1]}"
         done = sandbox.exec(
-            f"exec bash -lc 'cd {gold.workdir} && python -m pytest -q {gold.test_args[-1]}'",
-            timeout_s=_NAIVE_TIMEOUT_S,
-            user=gold.user,
-            environ=environ.of(gold, sandbox, user=gold.user),
+            ["/bin/bash", "-lc", run], timeout_s=_NAIVE_TIMEOUT_S, user=gold.user, environ=variables
         )
         return bool(done.exit_code == 0)
     except (SandboxError, OSError):

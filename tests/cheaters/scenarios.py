@@ -37,6 +37,13 @@ COMMANDS = {
     "variables": ("echo 'http_proxy=http://127.0.0.1:9' >> /etc/environment",),
     # A file of an installed distribution whose wheel lies in the wheelhouse.
     "wheel": (f"sed -i '1i raise ImportError' {SITE}/pytest_timeout.py",),
+    # A module of the work folder that hides one of the standard library.
+    "shadow": ("echo '# scratch, to be removed' > /testbed/http.py",),
+    # A lock that somebody left.
+    "lock": (
+        "mkdir -p /var/lib/h11; echo 471 > /var/lib/h11/state.lock; chmod 600 /var/lib/h11/state.lock",
+        "sed -i '/^def _keep_alive/i open(\"/var/lib/h11/state.lock\")' /testbed/h11/_connection.py",
+    ),
     # A link that is followed by the tests.
     "link": (
         "mv /testbed/h11/_version.py /testbed/h11/version.in && ln -s version.out /testbed/h11/_version.py",

@@ -24,7 +24,7 @@ from cligym_env.verify._states import Finding, Survey, survey
 __all__ = ["Images", "verify"]
 
 _MAX_MISSES = 2
-_DATA = (".json", ".toml", ".txt", ".csv", ".ini", ".cfg", ".yaml", ".yml", ".env", ".xml", ".md", ".rst")
+_DATA = (".json", ".toml", ".txt", ".csv", ".ini", ".cfg", ".yaml", ".yml", ".env", ".xml", ".lock", ".pid")
 
 
 @dataclass(frozen=True, slots=True)

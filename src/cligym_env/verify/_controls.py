@@ -66,7 +66,9 @@ def _sabotage(graft: Graft, gold: Gold, suite: Suite, tests: Sequence[str], chan
         theirs = graft.pristine.content(path)
         original[path] = sabotaged(theirs, theirs, mark, Random(seed))
         candidate[path] = sabotaged(finding.content, theirs, mark, Random(seed))
-    pure = replace(graft, survey=_without_own(graft.survey), replaced=original)
+    if not original:  # data only, and no code beside it
+        return ""
+    pure = replace(graft, survey=_without(own, graft.survey), replaced=original)
     expected = set(tests) - suite.run(pure, only=tests).passed
     result = suite.run(replace(graft, replaced=candidate), only=tests)
     spared = sorted(expected & result.passed)
@@ -81,16 +83,16 @@ def _hurt_siblings(
     hurt: dict[str, bytes] = {}
     for folder in sorted(folders):
         for path in graft.pristine.listing(folder, "*.py")[:_MAX_FILES]:
-            if path not in own and _zones.is_source_under_test(path, gold):
+            if path not in own and _zones.may_be_own(path, gold):
                 source = graft.pristine.content(path)
                 hurt[path] = sabotaged(source, source, mark, Random(seed + len(hurt)))
     return dict(hurt), hurt
 
 
-def _without_own(survey: Survey) -> Survey:
+def _without(own: Mapping[str, Finding], survey: Survey) -> Survey:
+    """The survey with gold's sources in place of the policy's."""
     findings = tuple(
-        replace(finding, kind="gold") if finding.kind == "source" else finding
-        for finding in survey.findings
+        replace(finding, kind="gold") if finding.path in own else finding for finding in survey.findings
     )
     return replace(survey, findings=findings)
 

@@ -15,7 +15,17 @@ _MAX_BYTES = 1 << 20
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _CONFIGURATION = re.compile(r"^/etc/|\.(cfg|conf|cnf|ini)$|/pip\.conf$")
 _ENVIRON_FILES = frozenset({"/etc/environment", "/etc/default/locale", "/etc/locale.conf"})
-_HARMLESS = re.compile(r"(LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|PAGER|EDITOR|COLUMNS|LINES|TMPDIR)")
+_FOLDERS = r"(/opt/venv/bin|/usr/local/s?bin|/usr/s?bin|/s?bin)"
+_HARMLESS = re.compile(
+    r"(LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|PAGER|EDITOR|COLUMNS|LINES|TMPDIR)=[\w./:+@,-]{0,64}"
+    r"|\w+="
+    rf"|PATH={_FOLDERS}(:{_FOLDERS}){{0,12}}"
+    r"|(no_proxy|NO_PROXY)=[\w.,*:/-]{0,256}"
+    r"|(SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE)=/etc/ssl/[\w./-]{0,64}"
+    r"|PYTHON(UTF8|HASHSEED|IOENCODING|DONTWRITEBYTECODE)=[\w:-]{0,32}"
+)
+"""Variables that can carry no code, with values that cannot; and any without a value."""
+
 _METADATA = re.compile(r"[^/]+\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$")
 
 
@@ -53,15 +63,13 @@ def _reader(path: str) -> Callable[[bytes], object] | None:
 
 
 def is_neutral(path: str, content: bytes) -> bool:
-    """Whether a file that gold does not have does nothing: empty, or comments only."""
+    """Whether a file says nothing: empty, or comments only."""
     if len(content) > _MAX_BYTES:
         return False
     if path.endswith(".py"):
         return _tree(content) == _tree(b"")
-    if path.endswith(".pth"):
+    if path.endswith(".pth") or _CONFIGURATION.search(path):
         return not _lines(content)
-    if path in _ENVIRON_FILES:
-        return not _environ(content)
     return not content.strip()
 
 
@@ -75,15 +83,12 @@ def carries_no_code(path: str, one: bytes, gold: bytes) -> bool:
 
 
 def _harmless_environ(path: str, one: bytes, gold: bytes) -> bool:
-    """Whether a file of variables differs from gold's in locale, time zone and the like alone."""
+    """Whether a file of variables differs from gold's in what can carry no code alone."""
     if path not in _ENVIRON_FILES or max(len(one), len(gold)) > _MAX_BYTES:
         return False
     here, there = _environ(one), _environ(gold)
     differ = {name for name in here.keys() | there.keys() if here.get(name) != there.get(name)}
-    return all(
-        _HARMLESS.fullmatch(name) and re.fullmatch(r"[\w./:+@,-]{0,64}", here.get(name, ""))
-        for name in differ
-    )
+    return all(name not in here or _HARMLESS.fullmatch(f"{name}={here[name]}") for name in differ)
 
 
 def _tree(source: bytes) -> str | None:

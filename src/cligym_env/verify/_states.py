@@ -199,7 +199,7 @@ class _Look:
             return _refused(found, "gained a set-id bit")
         if path.endswith(".pyc") or "/__pycache__/" in path:
             return replace(found, kind="inert", final=Entry("absent"))  # Python makes it again
-        if gold.kind == "file" and final.sha256 and final.sha256 == gold.sha256:
+        if final.sha256 and final.sha256 in (gold.sha256, found.before.sha256):
             return self._with_content(replace(found, kind="inert"))  # mode and owner differ
         if gold.kind == "link" and self._resolves_alike(found):
             return replace(found, kind="gold")
@@ -210,15 +210,15 @@ class _Look:
     def _other_content(self, found: Finding) -> Finding:
         path, content = found.path, found.content
         gold = self._pristine.content(path) if found.gold.kind == "file" else b""
-        if _equal.same_meaning(path, content, gold) if gold else _equal.is_neutral(path, content):
-            return replace(found, kind="gold") if _same_rights(found) else replace(found, kind="inert")
-        if _equal.carries_no_code(path, content, gold):
+        if found.gold.kind == "file" and _equal.same_meaning(path, content, gold):
+            return replace(found, kind="gold" if _same_rights(found) else "inert")
+        if _equal.is_neutral(path, content) or _equal.carries_no_code(path, content, gold):
             return replace(found, kind="inert")
         if path in REMAKERS:
             return replace(found, kind="remade")
         if self._is_published(found):
             return replace(found, kind="known")
-        if _zones.is_source_under_test(path, self._gold):
+        if _zones.may_be_own(path, self._gold):
             return replace(found, kind="source")
         return _refused(found, "neither gold's, nor as it was, nor of a known release")
 

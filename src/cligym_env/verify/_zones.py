@@ -6,9 +6,10 @@ import re
 
 from cligym_env.core import Gold
 
-__all__ = ["MACHINERY", "is_source_under_test", "is_temporary", "steers"]
+__all__ = ["MACHINERY", "is_temporary", "may_be_own", "steers"]
 
 _TEMPORARY = re.compile(r"/(tmp|var/tmp|run|var/run|var/lock|dev|proc|sys|var/log|var/cache)(/|$)")
+_DATA = re.compile(r"/(srv|var/spool|var/lib/(?!dpkg/|apt/|pam/|systemd/))")
 _TESTS = re.compile(r"(^|/)(tests?|testing)(/|$)|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$")
 _CONFIGURATION = re.compile(
     r"(^|/)(pytest\.ini|\.pytest\.ini|pyproject\.toml|setup\.cfg|tox\.ini|\.coveragerc|CTestTestfile\.cmake"
@@ -54,9 +55,12 @@ def steers(path: str, gold: Gold) -> str:
     return "work folder" if path.startswith(gold.workdir + "/") else ""
 
 
-def is_source_under_test(path: str, gold: Gold) -> bool:
-    """Whether a path belongs to the repository itself, and neither tests nor configures it."""
-    if not path.startswith(gold.workdir + "/"):
-        return False
-    inner = path[len(gold.workdir) :]
-    return "/.git/" not in inner + "/" and steers(path, gold) == "work folder"
+def may_be_own(path: str, gold: Gold) -> bool:
+    """Whether a policy's own file may stand here in a test run, if what it holds is found harmless.
+
+    That is the repository itself, without what tests or configures it, and places for data.
+    """
+    if _DATA.match(path):
+        return True
+    inside = path.startswith(gold.workdir + "/") and "/.git/" not in path[len(gold.workdir) :] + "/"
+    return inside and steers(path, gold) == "work folder"
