@@ -27,6 +27,7 @@ __all__ = ["REJECTED", "Candidate", "Summary", "candidates", "invert"]
 REJECTED = "rejected.jsonl"
 _SCHEMA = 1
 _MAX_ERRORS = 3
+_MAX_REFUSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ def invert(
     """Break a gold in many ways, and keep what is a task.
 
     Admitted tasks become folders in ``out``, refused candidates rows of ``out/rejected.jsonl``. A
-    candidate that either place knows is not judged again. Ctrl-C loses the candidate at hand.
+    candidate that either place knows is not judged again. A family that was refused twice and never
+    admitted is given up for this gold. Ctrl-C loses the candidate at hand.
 
     Args:
         gold: to be broken.
@@ -161,17 +163,23 @@ def invert(
         raise UsageError(f"a number of tasks is at least 1, not {min(n, n_tries)}")
     known = _known(gold, out)
     judged: list[Candidate] = []
-    n_admitted = 0
     with closing(candidates(gold, families=names, seed=seed, backend=backend)) as stream:
         for inversion in stream:
+            if _hopeless(inversion.family, judged):
+                continue
             name = tasks.task_id(inversion)
             candidate = known.get(name) or _judge(inversion, gold, backend, seed=seed, out=out)
             judged.append(candidate)
             progress(candidate)
-            n_admitted += candidate.admitted
-            if n_admitted >= n or len(judged) >= n_tries:
+            if sum(one.admitted for one in judged) >= n or len(judged) >= n_tries:
                 break
     return Summary(tuple(judged))
+
+
+def _hopeless(family: str, judged: Sequence[Candidate]) -> bool:
+    """Whether a family was refused several times on this gold, and never admitted."""
+    own = [candidate.admitted for candidate in judged if candidate.family == family]
+    return len(own) >= _MAX_REFUSED and not any(own)
 
 
 def _known(gold: Gold, out: Path) -> dict[str, Candidate]:

@@ -34,7 +34,7 @@ _MAX_FORM_BYTES = 32 << 20
 _DEPTH = 3
 _TIMEOUT_S = 120.0
 
-_SITE = re.compile(r".*/(site|dist)-packages/")
+_SITE = re.compile(r".*/(site|dist)-packages/|/opt/venv/bin/")
 _BACKUP = re.compile(
     r".*(\.orig|\.bak|\.bk|\.old|\.save|\.saved|\.backup|\.rej|\.sw[op]|~|\.dpkg-\w+|\.ucf-\w+|\.patch|\.diff)"
     r"|\.?(bash|python|zsh|sh|sqlite|node_repl|psql)_?history|\.viminfo|\.lesshst|#.*#|nohup\.out"
