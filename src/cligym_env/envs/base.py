@@ -21,7 +21,15 @@ from cligym_env.envs import _observation
 from cligym_env.envs.spaces import TextSpace
 from cligym_env.errors import ActionError, EpisodeError, SandboxError, ShellLostError, UsageError
 
-__all__ = ["MAX_ACTION_CHARS", "SUBMIT", "Opening", "ShellEnv"]
+__all__ = [
+    "MAX_ACTION_CHARS",
+    "NO_EXIT_CODE",
+    "SUBMIT",
+    "Opening",
+    "ShellEnv",
+    "check_action",
+    "check_options",
+]
 
 SUBMIT = "submit"
 """The action that ends an episode; blanks around it do not matter."""
