@@ -46,7 +46,7 @@ class ExecChannel:
         for last in (False, True):
             container.check_open()
             self._control = container.control
-            made = command.start(container, ARGV, user=user, cwd=cwd, environ=environ, root_if_gone=True)
+            made = command.start(container, command.Program(ARGV, user, cwd, environ, root_if_gone=True))
             if made.pid and made.stream is not None:
                 return made, made.stream
             if made.stream is not None:

@@ -20,16 +20,16 @@ from cligym_env.errors import SandboxLostError
 if TYPE_CHECKING:
     from cligym_env.backends._docker.container import Container
 
-__all__ = ["Exec", "environ_of", "run", "start"]
+__all__ = ["Exec", "Program", "environ_of", "run", "start"]
 
 # Says which process it is, goes to the directory, puts stdout and stderr in one pipe so that their
 # order stays, and becomes the command in exactly the given environment. `-p` keeps BASH_ENV away.
 _BEGIN = r"""
 \builtin printf '%s %s\n' "$1" "$$"
-if ! \builtin cd -- "$2"; then
-  [[ $3 ]] || \builtin exit 126
+if ! \builtin cd -- "$2" 2>/dev/null; then
+  [[ $3 ]] || { \builtin printf '%s: no such directory\n' "$2"; \builtin exit 126; }
   \builtin cd /
-fi 2>/dev/null
+fi
 n=$4; \builtin shift 4
 if [[ -x /usr/bin/env ]]; then \builtin exec -c /usr/bin/env -- "$@" 2>&1; fi
 \builtin shift "$n"
@@ -37,7 +37,8 @@ if [[ -x /usr/bin/env ]]; then \builtin exec -c /usr/bin/env -- "$@" 2>&1; fi
 """
 
 _DRAIN_S = 1.0  # for the output of what was killed to come through
-_STATUS_S = 10.0  # the engine tells an exit code a moment after the output has ended
+_STATUS_S = 10.0
+_LATE_S = 1.0  # the engine tells an exit code a moment after the output has ended
 _BEGIN_S = 30.0  # for the engine to start a process; it takes 40 ms when it is not busy
 _MAX_BEGIN_BYTES = 4096
 
@@ -54,6 +55,32 @@ def environ_of(environ: Mapping[str, str] | None, user: str) -> dict[str, str]:
         return dict(environ)
     home = "/root" if user in ("root", "0", "0:0") else f"/home/{user}" if not user[:1].isdigit() else "/"
     return {**_DEFAULT_ENVIRON, "HOME": home}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to start.
+
+    Attributes:
+        argv: its argument vector.
+        user: name or numeric ``uid:gid``.
+        cwd: its directory.
+        environ: its complete environment.
+        root_if_gone: take ``/`` when the directory is not there.
+    """
+
+    argv: Sequence[str]
+    user: str
+    cwd: str
+    environ: Mapping[str, str]
+    root_if_gone: bool = False
+
+    def wrapped(self, nonce: str) -> list[str]:
+        """The argument vector with what comes before the program itself."""
+        variables = [f"{name}={value}" for name, value in self.environ.items()]
+        begin = ["cligym", nonce, self.cwd, "1" if self.root_if_gone else "", str(len(variables))]
+        bash = ["/bin/bash", "--noprofile", "--norc", "-p", "-c", _BEGIN]
+        return [*bash, *begin, *variables, *self.argv]
 
 
 @dataclass(slots=True)
@@ -103,24 +130,12 @@ class Exec:
             self.container.restart(control)
 
 
-def start(
-    container: Container,
-    argv: Sequence[str],
-    *,
-    user: str,
-    cwd: str,
-    environ: Mapping[str, str],
-    root_if_gone: bool = False,
-) -> Exec:
+def start(container: Container, program: Program) -> Exec:
     """Start a process and wait until it began.
 
     Args:
         container: where.
-        argv: its argument vector.
-        user: name or numeric ``uid:gid``.
-        cwd: its directory.
-        environ: its complete environment.
-        root_if_gone: take ``/`` when the directory is not there.
+        program: what.
 
     Raises:
         SandboxLostError: the container is gone.
@@ -129,15 +144,15 @@ def start(
         return Exec(container, "", None, 0, 0, b"there is no /bin/bash in this image\n")
     api = container.engine.api
     nonce = secrets.token_hex(8)
-    variables = [f"{name}={value}" for name, value in environ.items()]
-    begin = ["cligym", nonce, cwd, "1" if root_if_gone else "", str(len(variables))]
-    wrapped = ["/bin/bash", "--noprofile", "--norc", "-p", "-c", _BEGIN, *begin, *variables, *argv]
     since = container.control.ticks()
     try:
         with told_as():
-            numeric = "0:0" if user == "root" else user  # works without /etc/passwd
             made = api.exec_create(
-                container.id, wrapped, stdin=True, user=numeric, environment=container.no_environ
+                container.id,
+                program.wrapped(nonce),
+                stdin=True,
+                user="0:0" if program.user == "root" else program.user,  # works without /etc/passwd
+                environment=container.no_environ,
             )
             stream = start_exec(api, made["Id"])
     except SandboxLostError as error:
@@ -149,20 +164,14 @@ def start(
     return Exec(container, made["Id"], stream, pid, since, early)
 
 
-def run(  # noqa: D417 - the rest as for `start`
-    container: Container,
-    argv: Sequence[str],
-    *,
-    timeout_s: float,
-    user: str,
-    cwd: str,
-    environ: Mapping[str, str],
-    stdin: bytes,
-    output_bytes: int,
+def run(
+    container: Container, program: Program, *, timeout_s: float, stdin: bytes, output_bytes: int
 ) -> ExecResult:
     """Run one command to its end or its deadline.
 
     Args:
+        container: where.
+        program: what.
         timeout_s: the deadline.
         stdin: fed to it, then closed.
         output_bytes: how much of its output is kept.
@@ -171,14 +180,14 @@ def run(  # noqa: D417 - the rest as for `start`
         SandboxLostError: the container is gone.
     """
     deadline = time.monotonic() + timeout_s
-    process = start(container, argv, user=user, cwd=cwd, environ=environ)
+    process = start(container, program)
     output = CappedOutput(output_bytes)
     output.feed(process.early)
     try:
         if not process.pid or process.stream is None:
             return _not_begun(process, output)
         ended = _pump(process.stream, memoryview(stdin), output, deadline)
-        code = process.exit_code(max(0.0, deadline - time.monotonic())) if ended else None
+        code = process.exit_code(max(_LATE_S, deadline - time.monotonic())) if ended else None
         if code is None:
             process.kill()
             _drain(process.stream, output)

@@ -45,26 +45,7 @@ class Container:
         self.layers: dict[str, str] = {}
         self._pid = 0
         self._token = f"cligym-{secrets.token_hex(8)}"
-        with told_as(ImageError, f"image {image.ref}"):
-            described = engine.api.inspect_image(image.ref)
-        names = [entry.partition("=")[0] for entry in (described.get("Config") or {}).get("Env") or ()]
-        # A name without a value takes a variable away.
-        self.no_environ: dict[str, Any] = dict.fromkeys([*names, "PATH", "HOSTNAME"])
-        with told_as(BackendUnavailableError, "docker does not make a container"):
-            self.id: str = engine.api.create_container(
-                image.ref,
-                name=self._token,
-                hostname="sandbox",
-                user="0:0",
-                working_dir="/",
-                entrypoint=[*ENTRYPOINT, self._token],
-                command=[],
-                environment={},
-                stdin_open=True,
-                healthcheck={"test": ["NONE"]},
-                labels=engine.labels("sandbox"),
-                host_config=host_config(engine.api, limits),
-            )["Id"]
+        self.id = self._create(image)
         self.dormant = False
         try:
             with told_as(BackendUnavailableError, "docker does not start a container"):
@@ -77,6 +58,30 @@ class Container:
         except BaseException:
             self._discard()
             raise
+
+    def _create(self, image: Image) -> str:
+        engine = self.engine
+        with told_as(ImageError, f"image {image.ref}"):
+            described = engine.api.inspect_image(image.ref)
+        names = [entry.partition("=")[0] for entry in (described.get("Config") or {}).get("Env") or ()]
+        # A name without a value takes a variable away.
+        self.no_environ: dict[str, Any] = dict.fromkeys([*names, "PATH", "HOSTNAME"])
+        with told_as(BackendUnavailableError, "docker does not make a container"):
+            made = engine.api.create_container(
+                image.ref,
+                name=self._token,
+                hostname="sandbox",
+                user="0:0",
+                working_dir="/",
+                entrypoint=[*ENTRYPOINT, self._token],
+                command=[],
+                environment={},
+                stdin_open=True,
+                healthcheck={"test": ["NONE"]},
+                labels=engine.labels("sandbox"),
+                host_config=host_config(engine.api, self.limits),
+            )
+        return str(made["Id"])
 
     def _discard(self) -> None:
         with contextlib.suppress(SandboxLostError), told_as():

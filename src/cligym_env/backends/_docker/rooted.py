@@ -55,43 +55,60 @@ def locate(root: str, path: str, *, follow: bool = True) -> Iterator[Place]:
     Raises:
         OSError: a part of the way is not there, no directory, or a loop of links.
     """
-    parts = deque(path.split("/"))
-    folder, name, above, n_links = os.open(root, _ROOT), "", list[str](), 0
+    walk = _Walk(root, path)
     try:
-        while parts:
-            part = parts.popleft()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                parts.extendleft(reversed(above[:-1]))
-                folder, above = _reopen(folder, root), []
-                continue
-            state = os.stat(part, dir_fd=folder, follow_symlinks=False)
-            more = any(rest not in ("", ".") for rest in parts)
-            if stat.S_ISLNK(state.st_mode) and (more or follow):
-                n_links += 1
-                if n_links > _MAX_LINKS:
-                    raise OSError(f"too many links on the way to {path!r}")
-                target = os.readlink(part, dir_fd=folder)
-                if target.startswith("/"):
-                    folder, above = _reopen(folder, root), []
-                parts.extendleft(reversed(target.split("/")))
-            elif more:
-                below = os.open(part, _DIRECTORY, dir_fd=folder)
-                os.close(folder)
-                folder = below
-                above.append(part)
-            else:
-                name = part
-        yield Place(folder, name)
+        while walk.parts:
+            walk.step(follow)
+        yield Place(walk.folder, walk.name)
     finally:
-        os.close(folder)
+        os.close(walk.folder)
 
 
-def _reopen(folder: int, root: str) -> int:
-    fresh = os.open(root, _ROOT)
-    os.close(folder)
-    return fresh
+class _Walk:
+    """A way that is walked part by part."""
+
+    def __init__(self, root: str, path: str) -> None:
+        self.parts = deque(path.split("/"))
+        self.folder = os.open(root, _ROOT)
+        self.name = ""
+        self._root = root
+        self._above: list[str] = []
+        self._n_links = 0
+
+    def step(self, follow: bool) -> None:
+        """Take the next part of the way."""
+        part = self.parts.popleft()
+        if part in ("", "."):
+            return
+        if part == "..":
+            self.parts.extendleft(reversed(self._above[:-1]))
+            self._from_the_root()
+            return
+        state = os.stat(part, dir_fd=self.folder, follow_symlinks=False)
+        more = any(rest not in ("", ".") for rest in self.parts)
+        if stat.S_ISLNK(state.st_mode) and (more or follow):
+            self._follow(os.readlink(part, dir_fd=self.folder))
+        elif more:
+            self._go_to(os.open(part, _DIRECTORY, dir_fd=self.folder))
+            self._above.append(part)
+        else:
+            self.name = part
+
+    def _follow(self, target: str) -> None:
+        self._n_links += 1
+        if self._n_links > _MAX_LINKS:
+            raise OSError(f"too many links on the way to {target!r}")
+        if target.startswith("/"):
+            self._from_the_root()
+        self.parts.extendleft(reversed(target.split("/")))
+
+    def _from_the_root(self) -> None:
+        self._go_to(os.open(self._root, _ROOT))
+        self._above = []
+
+    def _go_to(self, folder: int) -> None:
+        os.close(self.folder)
+        self.folder = folder
 
 
 def read(root: str, path: str, max_bytes: int) -> bytes:

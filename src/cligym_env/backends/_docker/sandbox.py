@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from cligym_env.backends._bash import BashSession
-from cligym_env.backends._docker import archive, command, remote, rooted
+from cligym_env.backends._docker import archive, remote, rooted
 from cligym_env.backends._docker.channel import ExecChannel
+from cligym_env.backends._docker.command import Program, environ_of, run
 from cligym_env.backends._docker.container import Container
 from cligym_env.backends._docker.engine import told_as
 from cligym_env.backends._docker.layers import LayerSnapshot, can_be_read
@@ -70,13 +71,10 @@ class DockerSandbox:
             raise ActionError("a command needs a word, and cannot hold a NUL character")
         variables = _checked(environ, user)
         self._touch()
-        return _run(
+        return run(
             self.container,
-            argv,
+            Program(argv, user, cwd or "/", variables),
             timeout_s=timeout_s,
-            user=user,
-            cwd=cwd or "/",
-            environ=variables,
             stdin=stdin,
             output_bytes=self.container.limits.output_bytes,
         )
@@ -175,13 +173,15 @@ class DockerSandbox:
             return
         kind, target = self._kind(folder)
         real = target if kind == "link" else folder
-        result = _run(
+        result = run(
             self.container,
-            ["/bin/rm", "-rf", "--one-file-system", "--", posixpath.join(real, name)],
+            Program(
+                ["/bin/rm", "-rf", "--one-file-system", "--", posixpath.join(real, name)],
+                "root",
+                "/",
+                environ_of(None, "root"),
+            ),
             timeout_s=60,
-            user="root",
-            cwd="/",
-            environ=command.environ_of(None, "root"),
             stdin=b"",
             output_bytes=4096,
         )
@@ -232,9 +232,6 @@ class DockerSandbox:
             channel.close()
 
 
-_run = command.run  # the name `command` means an argument in `exec`
-
-
 def _absolute(path: str) -> str:
     if "\0" in path:
         raise UsageError(f"a path cannot hold a NUL character: {path!r}")
@@ -242,7 +239,7 @@ def _absolute(path: str) -> str:
 
 
 def _checked(environ: Mapping[str, str] | None, user: str) -> dict[str, str]:
-    variables = command.environ_of(environ, user)
+    variables = environ_of(environ, user)
     for name, value in variables.items():
         if not name or "=" in name or "\0" in name + value:
             raise UsageError(f"not an environment variable: {name!r}={value!r}")
