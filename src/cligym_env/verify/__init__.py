@@ -18,12 +18,11 @@ from cligym_env.errors import SandboxError
 from cligym_env.verify import _controls, _screen
 from cligym_env.verify._graft import Graft, RemadeError
 from cligym_env.verify._pristine import Pristine
-from cligym_env.verify._run import Suite
+from cligym_env.verify._run import MAX_MISSES, Suite
 from cligym_env.verify._states import Finding, Survey, survey
 
 __all__ = ["Images", "verify"]
 
-_MAX_MISSES = 2
 _DATA = (".json", ".toml", ".txt", ".csv", ".ini", ".cfg", ".yaml", ".yml", ".env", ".xml", ".lock", ".pid")
 
 
@@ -113,7 +112,7 @@ class _Verification:
         first = self._suite.run(graft)
         verdict = self._count(first, "")
         n_failing = len(self._task.fail_to_pass) - verdict.n_fail_to_pass
-        if first.complete and not n_failing and 0 < verdict.n_broken <= _MAX_MISSES:
+        if first.complete and not n_failing and 0 < verdict.n_broken <= MAX_MISSES:
             missed = ", ".join(sorted(self._guards - first.passed))
             verdict = self._count(self._suite.run(graft), f"; the first run missed {missed}")
         if verdict.n_fail_to_pass and graft.survey.of("source"):

@@ -18,6 +18,7 @@ Kind = Literal["gold", "broken", "inert", "known", "remade", "source", "quaranti
 MAX_CHANGED = 20_000
 MAX_CONTENT_BYTES = 32 << 20
 _MAX_FLAGS = 100
+_MAX_SHOWN_CHARS = 240
 _SET_ID_BITS = 0o6000
 REMAKERS = {
     "/etc/ld.so.cache": "/sbin/ldconfig",
@@ -119,10 +120,17 @@ def _flags(paths: Iterable[str], gold: Gold) -> list[str]:
             continue
         name = _zones.steers(path, gold)
         if name in _zones.MACHINERY:
-            flags.append(f"{name}: {path}")
+            flags.append(f"{name}: {_printable(path)}")
             if len(flags) == _MAX_FLAGS:
                 break
     return flags
+
+
+def _printable(path: str) -> str:
+    """A path a policy named, as text that any format holds."""
+    text = path.encode("utf-8", "backslashreplace").decode()
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return shown if len(shown) <= _MAX_SHOWN_CHARS else shown[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
 class _Unit:
