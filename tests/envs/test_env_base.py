@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import pytest
 from env_samples import ToyEnv
 from gymnasium.utils.env_checker import check_env
 
 from cligym_env.core import Outcome, Verdict
+from cligym_env.envs import base
 from cligym_env.envs.base import MAX_ACTION_CHARS, ShellEnv
 from cligym_env.errors import (
     ActionError,
@@ -246,6 +248,15 @@ def test_a_forgotten_environment_gives_its_sandbox_back(fake):
     del env
     gc.collect()
     assert alive(fake) == 0
+
+
+def test_a_forked_copy_gives_nothing_back(fake):
+    env = ToyEnv(fake)
+    env.reset()
+    opening = env._opening
+    base._close(opening, os.getpid() + 1)
+    assert env.step("echo alive")[0].startswith("alive")
+    env.close()
 
 
 def test_deadline_exit_code_and_new_shell_are_told(fake):

@@ -112,6 +112,20 @@ def test_make_vec(task, mode, kind):
     envs.close()
 
 
+@pytest.mark.parametrize("mode", [None, "sync", "async"])
+def test_make_vec_of_breakers(monkeypatch, fake, mode):
+    where = "cligym_env.envs.breaker"
+    monkeypatch.setattr(f"{where}.golds.image", lambda gold, backend: backend.find("base"))
+    monkeypatch.setattr(f"{where}.shared_backend", lambda name="auto": fake)
+    envs = gymnasium.make_vec("CLIGym/break.h11", num_envs=2, vectorization_mode=mode)
+    observations, _ = envs.reset(seed=1)
+    assert all("Break the environment" in text for text in observations)
+    observations, *_ = envs.step(("solution echo back", "echo ünï"))
+    assert observations[0].startswith("[solution command 1 recorded]")
+    assert observations[1].startswith("ünï\n")
+    envs.close()
+
+
 def test_settings_of_the_vector_go_through_make_vec(task):
     envs = gymnasium.make_vec(task, num_envs=2, autoreset_mode="SameStep", n_workers=1, mask_errors=True)
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP

@@ -8,6 +8,7 @@ that wants to see or answer actions itself wraps the shell it opens.
 from __future__ import annotations
 
 import math
+import os
 import weakref
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -152,7 +153,7 @@ class ShellEnv(gymnasium.Env[str, str]):
         self._turn = 0
         opening = self._open(options or {})
         self._opening = opening
-        self._release = weakref.finalize(self, _close, opening)
+        self._release = weakref.finalize(self, _close, opening, os.getpid())
         self._state = "running"
         observation = self._fit(opening.instruction)
         self._show(observation)
@@ -310,8 +311,10 @@ def _info(result: ExecResult) -> dict[str, Any]:
     }
 
 
-def _close(opening: Opening) -> None:
+def _close(opening: Opening, owner: int) -> None:
     """Give shell and sandbox back; a machine that is gone already is no reason to complain."""
+    if os.getpid() != owner:
+        return  # a forked copy of the environment: the sandbox is still the parent's
     for part in (opening.shell, opening.sandbox):
         try:
             part.close()
