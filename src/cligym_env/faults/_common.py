@@ -24,6 +24,7 @@ __all__ = [
     "PYTHON",
     "SITE",
     "STDLIB",
+    "ZONES",
     "Draft",
     "Family",
     "Look",
@@ -38,6 +39,7 @@ __all__ = [
 PYTHON = "/opt/venv/bin/python"
 SITE = "/opt/venv/lib/python3.11/site-packages"
 STDLIB = "/usr/lib/python3.11"
+ZONES = "/usr/share/zoneinfo/"
 MAX_REACH = 0.9
 """A module that this share of the tests cannot do without is no good place: all would fail."""
 
@@ -261,6 +263,16 @@ class Look:
         mapped = {path: path for path in self.usage.libraries}
         mapped.update({file: name for name, file in self.usage.modules.items() if ".so" in file})
         return sorted(path for path, name in mapped.items() if self.partly(name) or self.partly(path))
+
+    @cached_property
+    def zones(self) -> list[str]:
+        """Time zones that the tests name and that the system's database has, when they read it at all."""
+        if not any(path.startswith(ZONES) and not path.endswith("/UTC") for path in self.usage.files):
+            return []
+        # What a test only expects as a result is not read for that.
+        lines = [line for line in self.test_text.split("\n") if not line.strip().startswith("assert")]
+        named = sorted(set(re.findall(r"[\"':]([A-Z]\w+/[A-Z]\w+)[\"']", "\n".join(lines))))
+        return [name for name in named if ZONES + name in self.nodes(ZONES + name for name in named)]
 
     @cached_property
     def own_text(self) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import Draft, Family, Look, Site, shuffled, swap_line
+from cligym_env.faults._common import Draft, Family, Look, Site
+from cligym_env.faults._source import Function, drafts
 
 __all__ = ["create"]
 
@@ -23,19 +24,15 @@ _GUARDS = (
 )
 
 
+def _sites(function: Function) -> Iterator[Site]:
+    for number in range(function.node.lineno, (function.node.end_lineno or 0) + 1):
+        for pattern, other in _GUARDS:
+            for match in pattern.finditer(function.lines[number - 1]):
+                yield Site(number, match.start(1), match[1], other or str(int(match[1]) + 12))
+
+
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    for path in shuffled(look.sources, rng):
-        found = []
-        for number, line in enumerate(look.text(path).split("\n"), 1):
-            for pattern, other in _GUARDS:
-                for match in pattern.finditer(line):
-                    new = other or str(int(match[1]) + 12)
-                    found.append((number, line, match.start(1), match[1], new))
-        for number, line, at, old, new in shuffled(found, rng)[:4]:
-            pair = swap_line(path, line, Site(number, at, old, new))
-            if pair is not None:
-                parameters = {"file": path, "line": str(number), "old": old, "new": new}
-                yield Draft([pair[0]], [pair[1]], _HINT, parameters)
+    yield from drafts(look, rng, _sites, hint=_HINT)
 
 
 def create() -> FaultFamily:

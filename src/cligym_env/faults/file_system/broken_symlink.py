@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import SITE, Draft, Family, Look, q, shuffled
+from cligym_env.faults._common import SITE, ZONES, Draft, Family, Look, q, shuffled
 
 __all__ = ["create"]
 
@@ -48,12 +48,13 @@ def _other(target: str, rng: Random) -> str:
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     wanted = {node.real for node in look.nodes(set(look.extensions) | set(look.usage.programs)).values()}
-    wanted |= {path for path in look.usage.files if path.startswith(("/usr/share/zoneinfo/", SITE))}
-    wanted.discard("/usr/share/zoneinfo/Etc/UTC")
+    wanted |= {path for path in look.usage.files if path.startswith(SITE)}
     roots = [("/etc/alternatives", False), ("/usr/lib/x86_64-linux-gnu", False), ("/usr/bin", False)]
-    roots += [("/usr/local/lib", False), ("/usr/share/zoneinfo", True), ("/opt/venv/bin", False)]
+    roots += [("/usr/local/lib", False), ("/opt/venv/bin", False)]
     roots += [(look.gold.workdir, True)]
     links = look.python(_FIND, [roots, sorted(wanted)]) or {}
+    zones = look.nodes(ZONES + name for name in look.zones)
+    links |= {path: node.target for path, node in zones.items() if node.kind == "link"}
     for link in shuffled((path for path in links if not _LEFT_OUT.search(path)), rng):
         target, broken = links[link], _other(links[link], rng)
         yield Draft(

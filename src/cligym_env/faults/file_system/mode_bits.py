@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import SITE, STDLIB, Draft, Family, Look, q, shuffled
+from cligym_env.faults._common import SITE, STDLIB, ZONES, Draft, Family, Look, q, shuffled
 
 __all__ = ["create"]
 
@@ -21,11 +21,8 @@ def _places(look: Look) -> set[str]:
             folder, _, base = file.rpartition("/")
             if base == "__init__.py" and folder not in (SITE, STDLIB):
                 places.add(folder)
-    places |= {
-        path
-        for path in look.usage.files
-        if path.startswith(("/usr/share/zoneinfo/", SITE)) and not path.endswith((".pth", "/Etc/UTC"))
-    }
+    places |= {path for path in look.usage.files if path.startswith(SITE) and not path.endswith(".pth")}
+    places |= {ZONES + name for name in look.zones}
     return places
 
 

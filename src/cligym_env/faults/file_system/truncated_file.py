@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import IS_TEST, SITE, Draft, Family, Look, q, shuffled
+from cligym_env.faults._common import IS_TEST, SITE, ZONES, Draft, Family, Look, q, shuffled
 from cligym_env.faults._wheels import needed, reinstall
 
 __all__ = ["create"]
@@ -38,7 +38,7 @@ print(json.dumps(found))
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    system = [path for path in look.usage.files if path.startswith("/usr/share/zoneinfo/")]
+    system = [ZONES + name for name in look.zones]
     twins = look.python(_TWINS, system) or {}
     for path in shuffled(twins, rng):
         size = look.node(path).size_bytes
