@@ -28,7 +28,7 @@ __all__ = ["Score", "collect", "scores"]
 
 _N_TRIES = 3
 _TERMS = {"guidance": 1, "hint": False, "reward": "sparse", "max_turns": 50}
-_STOP_WAIT_S = 60.0
+_STOP_WAIT_S = 15.0  # a suite that judges may run longer; its sandbox goes with the back end
 _TICK_S = 0.2
 
 

@@ -11,11 +11,10 @@ __all__ = ["MIN_CHARS", "observe", "readable"]
 MIN_CHARS = 1_000
 """The least an observation may be allowed, so that the status always fits."""
 
-_STATUS_CHARS = 400
+_MARK_CHARS = 100  # for the line that says what was left out
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_]|[ -/]+[0-~])")
 _OVERWRITTEN = re.compile(r"[^\n\r]*\r+(?=[^\n\r])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_UNUSUAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def readable(text: str) -> str:
@@ -24,7 +23,7 @@ def readable(text: str) -> str:
     Args:
         text: output of a terminal program; every other control character becomes U+FFFD.
     """
-    if not _UNUSUAL.search(text):
+    if not _CONTROL.search(text):
         return text
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
     text = _OVERWRITTEN.sub("", text).replace("\r", "")
@@ -68,12 +67,12 @@ def _cut(result: ExecResult, max_chars: int) -> str:
         text = readable(result.text)
         if len(text) < max_chars:
             return text
-        room = (max_chars - _STATUS_CHARS // 4) // 2
+        room = (max_chars - _MARK_CHARS) // 2
         return f"{text[:room]}\n[… {len(text) - 2 * room} characters left out …]\n{text[-room:]}"
     middle = len(raw) // 2
     head = readable(raw[:middle].decode("utf-8", "replace"))
     tail = readable(raw[middle:].decode("utf-8", "replace"))
-    room = (max_chars - _STATUS_CHARS // 4) // 2
+    room = (max_chars - _MARK_CHARS) // 2
     kept_head, kept_tail = head[:room], tail[-room:]
     missing = (
         result.n_dropped_bytes
