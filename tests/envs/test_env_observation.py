@@ -23,11 +23,21 @@ def seen(result: ExecResult, max_chars: int = 1_000) -> str:
         ("a\r\nb\r\n", "a\nb\n"),
         ("10%\r50%\r100%\ndone", "100%\ndone"),
         ("kept\r", "kept"),
+        ("\x1b]no end", "\ufffd]no end"),
+        ("\x1b[31", "\ufffd[31"),
+        ("\r\r\n\r", "\n"),
         ("nul \0 bell \a back \b", "nul \ufffd bell \ufffd back \ufffd"),
     ],
 )
 def test_readable(raw, clean):
     assert readable(raw) == clean
+
+
+@pytest.mark.parametrize("unit", ["x", "\x1b[", "\x1b]", "\x1b[0", "\x1b ", "\r", "\x1b]0;", " ", "a\r"])
+def test_no_output_costs_time_squared(unit):
+    """A million characters of it would take hours, and the suite's own deadline would end this."""
+    assert isinstance(readable("\0" + unit * (10**6 // len(unit))), str)
+    assert isinstance(readable(unit * (10**6 // len(unit)) + "\0"), str)
 
 
 def test_status():

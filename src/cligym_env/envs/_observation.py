@@ -12,8 +12,10 @@ MIN_CHARS = 1_000
 """The least an observation may be allowed, so that the status always fits."""
 
 _MARK_CHARS = 100  # for the line that says what was left out
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_]|[ -/]+[0-~])")
-_OVERWRITTEN = re.compile(r"[^\n\r]*\r+(?=[^\n\r])")
+# Every part is bounded or ends at the next escape: what a policy prints must not cost time squared.
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,999}(?:\x07|\x1b\\)|[@-Z\\^_]|[ -/]+[0-~])"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -25,8 +27,8 @@ def readable(text: str) -> str:
     """
     if not _CONTROL.search(text):
         return text
-    text = _ESCAPES.sub("", text).replace("\r\n", "\n")
-    text = _OVERWRITTEN.sub("", text).replace("\r", "")
+    lines = _ESCAPES.sub("", text).split("\n")
+    text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
     return _CONTROL.sub("\ufffd", text)
 
 
