@@ -55,7 +55,12 @@ class Zygote:
         complaints = os.memfd_create("cligym", os.MFD_CLOEXEC)
         with contextlib.closing(inner):
             self._process = subprocess.Popen(
-                command, stdin=inner.fileno(), stdout=subprocess.DEVNULL, stderr=complaints, cwd="/"
+                command,
+                stdin=inner.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                cwd="/",
+                start_new_session=True,
             )
         settings = {"store": os.fsencode(store), "owner": self.owner, "root": os.geteuid() == 0}
         try:
@@ -70,11 +75,19 @@ class Zygote:
             raise BackendUnavailableError(f"the zygote ended at once: {why}") from error
         finally:
             os.close(complaints)
-            self._process.wait()  # it has forked itself away, into its own namespace
+            self._wait_for_launcher()
         if answer[0] != "ready":
             raise BackendUnavailableError(f"this machine gives no namespaces: {answer[1]}")
         self.single_id: bool = answer[1]
         self.controllers: Sequence[str] = answer[2]
+
+    def _wait_for_launcher(self) -> None:
+        """Reap the process that was started: it has forked the zygote into a namespace, or failed."""
+        try:
+            self._process.wait(_START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def order(self, order: tuple[Any, ...]) -> _socket.socket:
         """Send an order; the socket on which the answer comes, and all that follows.

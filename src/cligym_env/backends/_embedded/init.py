@@ -64,6 +64,7 @@ class Init:
         self._crowd = crowd.Crowd(self._proc, limits, held)
         self._n_strikes = 0
         self._struck_at = 0.0
+        self._was_used = False
         self._by_pid: dict[int, Running] = {}
         self._by_socket: dict[int, Running] = {}
         self._helpers: dict[int, int] = {}
@@ -80,7 +81,7 @@ class Init:
         self._poll.register(self._control, select.POLLIN)
         self._poll.register(self._wake, select.POLLIN)
         while True:
-            for descriptor, _ in self._poll.poll(crowd.PAUSE_MS if self._by_pid else -1):
+            for descriptor, _ in self._poll.poll(crowd.PAUSE_MS if self._was_used else -1):
                 if descriptor == self._control.fileno():
                     if not self._take_order():
                         return
@@ -89,7 +90,7 @@ class Init:
                     self._reap()
                 elif descriptor in self._by_socket:
                     self._listen(self._by_socket[descriptor])
-            if self._by_pid:
+            if self._was_used:
                 self._watch()
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────
@@ -162,6 +163,7 @@ class Init:
             os.fchown(output, user.uid, user.gid)
             if stdin != self._null:
                 os.fchown(stdin, user.uid, user.gid)
+        self._was_used = True
         pid = self._fork()
         if not pid:
             self._become(request, user, stdin, output)

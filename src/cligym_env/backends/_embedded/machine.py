@@ -12,7 +12,7 @@ import tarfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cligym_env.backends._bash import ARGV, BashSession, CappedOutput
@@ -26,6 +26,7 @@ from cligym_env.errors import (
     ActionError,
     BackendUnavailableError,
     DeadlineError,
+    SandboxError,
     SandboxLostError,
     ShellLostError,
     UsageError,
@@ -227,15 +228,21 @@ class EmbeddedSandbox:
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Write a file; see ``core.Sandbox.write``."""
+        with _told(f"{path} cannot be written"):
+            self._write(_path(path), data, mode)
+
+    def _write(self, path: str, data: bytes, mode: int) -> None:
         content = wire.memory_file(data)
         try:
-            self._ask(("write", _path(path), mode), (content,))
+            self._ask(("write", path, mode), (content,))
         finally:
             os.close(content)
 
     def _stage(self, data: bytes) -> str:
+        """Put a file where only memory is used; without room there, bash says that it is missing."""
         path = f"/dev/.cligym/{secrets.token_hex(8)}"
-        self.write(path, data)
+        with contextlib.suppress(OSError):
+            self._write(path, data, 0o644)
         return path
 
     def put(self, archive: bytes, *, remove: Sequence[str] = ()) -> None:
@@ -246,7 +253,8 @@ class EmbeddedSandbox:
         """
         members, content = _members(archive)
         try:
-            self._ask(("put", members, [_path(path) for path in remove]), (content,))
+            with _told("an archive cannot be unpacked"):
+                self._ask(("put", members, [_path(path) for path in remove]), (content,))
         finally:
             os.close(content)
 
@@ -301,6 +309,15 @@ class EmbeddedSandbox:
                 pass  # the zygote is gone, and has taken everything with it
             finally:
                 self._control.close()
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Raise what the kernel said about a file inside as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError(f"{what}: {error.strerror or error}") from error
 
 
 def _feed(descriptor: int, data: bytes) -> None:

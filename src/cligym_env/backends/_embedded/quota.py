@@ -12,6 +12,8 @@ import time
 
 _PAUSE_MS = 250
 _NOTICED_BYTES = 32 << 20
+_ENTRY_BYTES = 256  # an inode, at least
+_N_LEVELS = 900
 
 
 class Quota:
@@ -86,30 +88,44 @@ class Quota:
 
 
 def count(folder: int, *, stop_at: int) -> int:
-    """Bytes on disk below a folder; stops when there are more than this."""
+    """Bytes on disk below a folder; stops when there are more than this.
+
+    The tree changes meanwhile, so it is gone down by descriptors: a folder moved elsewhere leads
+    nowhere else. What lies deeper than any honest tree counts as too much.
+    """
     total = 0
-    waiting = [os.dup(folder)]
-    while waiting and total <= stop_at:
-        here = waiting.pop()
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    try:
-                        state = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue
-                    total += state.st_blocks * 512
-                    if stat.S_ISDIR(state.st_mode):
-                        waiting.extend(_open(entry.name, here))
-        except OSError:
+    levels = [(os.dup(folder), _look(folder))]
+    while levels:
+        here, (n_bytes, names) = levels[-1]
+        total += n_bytes
+        levels[-1] = (here, (0, names))
+        if total > stop_at or len(levels) > _N_LEVELS:
+            return stop_at + 1
+        if not names:
+            os.close(levels.pop()[0])
             continue
-        finally:
-            os.close(here)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            below = os.open(names.pop(), flags, dir_fd=here)
+        except OSError:
+            continue  # gone meanwhile
+        levels.append((below, _look(below)))
     return total
 
 
-def _open(name: str, parent: int) -> list[int]:
+def _look(folder: int) -> tuple[int, list[str]]:
+    """Bytes of what lies directly in a folder, and the folders in it."""
+    total, names = 0, []
     try:
-        return [os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    state = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                total += state.st_blocks * 512 + _ENTRY_BYTES
+                if stat.S_ISDIR(state.st_mode):
+                    names.append(entry.name)
     except OSError:
-        return []  # gone meanwhile, or too many are open: an estimate will do
+        pass
+    return total, names
