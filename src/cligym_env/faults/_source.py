@@ -131,6 +131,9 @@ def drafts(
 
 
 def _noted(function: Function, site: Site) -> bool:
-    """Whether the line is marked as one that no test covers."""
+    """Whether a line is marked as one that no test covers, or could make a loop endless."""
     line = function.lines[site.line - 1]
-    return any(mark in line for mark in ("pragma: no cover", "TYPE_CHECKING", "type: ignore"))
+    if any(mark in line for mark in ("pragma: no cover", "TYPE_CHECKING", "type: ignore")):
+        return True
+    loops = (node for node in ast.walk(function.node) if isinstance(node, ast.While))
+    return any(loop.lineno <= site.line <= (loop.end_lineno or loop.lineno) for loop in loops)

@@ -42,8 +42,12 @@ def _values(name: str) -> tuple[str, ...]:
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     names = [name for name in look.usage.variables if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)]
-    # A name that the package itself spells out is one it acts on.
-    for name in shuffled((name for name in names if re.search(rf"\b{name}\b", look.own_text)), rng):
+    # A name that the package itself spells out is one it acts on; what the tests set or clear
+    # themselves does not reach them.
+    spelled = [name for name in names if re.search(rf"\b{name}\b", look.own_text)]
+    guarded = re.compile(r"(?:setenv|delenv|environ\[|environ\.pop)\(?[\"'](\w+)")
+    taken = set(guarded.findall(look.test_text))
+    for name in shuffled((name for name in spelled if name not in taken), rng):
         values = _values(name)
         if values:
             yield set_variables(look, {name: rng.choice(values)}, _HINT)
