@@ -11,6 +11,7 @@ from cheaters.scenarios import Bench
 from cligym_env.core import Backend, Outcome, Trajectory
 from cligym_env.envs.repair import RepairEnv
 from cligym_env.rollout import rollout
+from cligym_env.verify import _screen
 
 SLOW = {"same-file-hangs"}
 
@@ -58,6 +59,24 @@ def test_honest_endings_earn_what_they_should(
     wanted = Outcome.RESOLVED if honest.resolved and honest.accepted else Outcome.UNRESOLVED
     assert played.verdict.outcome is wanted, played.verdict.reason
     assert played.reward == (1 if wanted is Outcome.RESOLVED else 0)
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [cheat for cheat in CHEATS if cheat.name.startswith("same-file") and "machine" not in cheat.kind],
+    ids=lambda cheat: cheat.name,
+)
+def test_without_the_screen_the_control_runs_still_hold(
+    cheat: Cheat,
+    machines: Callable[[str], Backend],
+    bench: Callable[[Backend], Bench],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_screen, "objection", lambda source, gold: "")
+    played = play(cheat, bench(machines("embedded")))
+    assert played.verdict is not None, played.error
+    assert played.verdict.outcome is Outcome.UNRESOLVED
+    assert played.verdict.fraction <= 0
 
 
 def test_half_a_repair_earns_a_fraction(real_backend: Backend, bench: Callable[[Backend], Bench]) -> None:

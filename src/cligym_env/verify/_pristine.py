@@ -87,16 +87,16 @@ class View:
     """Gold's disk with some paths replaced: what a graft will look like.
 
     Args:
-        base: gold's disk.
+        gold: gold's disk; opened when a path is asked for that is not replaced.
         replaced: path → what stands there instead.
     """
 
-    def __init__(self, base: Snapshot, replaced: Mapping[str, Entry]) -> None:
-        self._base, self._replaced = base, replaced
+    def __init__(self, gold: Pristine, replaced: Mapping[str, Entry]) -> None:
+        self._gold, self._replaced = gold, replaced
 
     def entry(self, path: str) -> Entry:
         """One path's state, links not followed."""
-        return self._replaced[path] if path in self._replaced else self._base.entry(path)
+        return self._replaced[path] if path in self._replaced else self._gold.snapshot.entry(path)
 
     def resolve(self, path: str) -> tuple[str, Entry]:
         """Follow links; the place where they end and what is there, ``absent`` for a loop."""

@@ -88,7 +88,7 @@ def survey(task: Task, gold: Gold, snapshot: Snapshot, pristine: Pristine) -> Su
     # What the inversion left alone is in the task's image as it is in gold's.
     states += [(path, there, there) for path in beside for there in [pristine.snapshot.entry(path)]]
     finals = {path: _final(snapshot, path, changed) for path, _, _ in states}
-    look = _Look(gold, snapshot, pristine, View(pristine.snapshot, finals))
+    look = _Look(gold, snapshot, pristine, View(pristine, finals))
     found = [look.at(path, before, finals[path], there) for path, before, there in states]
     findings = tuple(one for one in found if one.kind != "quarantined" or one.path in known)
     taken = {finding.path for finding in findings if finding.kind != "broken"}
@@ -195,7 +195,7 @@ class _Look:
         return _refused(found, "a link that leads elsewhere than gold's")
 
     def _resolves_alike(self, found: Finding) -> bool:
-        gold_place, gold_entry = View(self._pristine.snapshot, {}).resolve(found.path)
+        gold_place, gold_entry = View(self._pristine, {}).resolve(found.path)
         place, entry = self._view.resolve(found.path)
         if entry.kind == "file" == gold_entry.kind:
             return (entry.sha256, entry.mode) == (gold_entry.sha256, gold_entry.mode)
