@@ -167,6 +167,19 @@ def test_commands_inherit_no_descriptors(backend: EmbeddedBackend, image: Image)
         assert names == ["0", "1", "2", "3"]  # the last is the folder itself
 
 
+def test_a_new_shell_works_without_the_usual_devices(backend: EmbeddedBackend, image: Image) -> None:
+    with contextlib.closing(backend.start(image)) as sandbox:
+        shell = sandbox.shell()
+        assert shell.run(
+            "rm -rf /dev/null /dev/fd /dev/stdin /dev/.cligym; exit", timeout_s=LONG_S
+        ).restarted
+        assert shell.run("cat; echo works", timeout_s=LONG_S).output == b"works\n"
+        assert shell.run("# " + "x" * 10_000 + "\necho staged", timeout_s=LONG_S).output == b"staged\n"
+        sandbox.exec("rm -rf /dev/.cligym; touch /dev/.cligym", timeout_s=LONG_S)
+        assert shell.run("# " + "x" * 10_000, timeout_s=LONG_S).exit_code == 1
+        assert sandbox.exec("true; # " + "x" * 200_000, timeout_s=LONG_S).exit_code not in (0, None)
+
+
 def test_users_and_their_groups(backend: EmbeddedBackend, image: Image) -> None:
     if backend.single_id:
         pytest.skip("one id only")

@@ -31,7 +31,10 @@ __all__ = ["ARGV", "BashSession", "CappedOutput", "Channel"]
 ARGV = ("/bin/bash", "--noprofile", "--norc", "--noediting", "-i")
 """How a channel starts bash, in a session of its own, its output all in one pipe."""
 
-_SETUP = b"set +o history +H; PS1= PS2=; unset HISTFILE MAILCHECK; exec 62>&1 2>&1 63</dev/null\n"
+_SETUP = (
+    b"set +o history +H; PS1= PS2=; unset HISTFILE MAILCHECK; exec 62>&1 2>&1\n"
+    b"exec 63</dev/null || { exec 63<<<''; read -u 63; }\n"  # somebody may have removed /dev/null
+)
 # 62 and 63 are the output and an empty input. Every redirection costs as much as a small command,
 # so the output is only put back where the command might turn the shell's own away. Then both are
 # closed inside, and what `exec >file` does ends with the command.
