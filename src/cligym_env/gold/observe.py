@@ -118,8 +118,8 @@ def _text(name: str) -> str:
 
 def _empty_run(gold: Gold, sandbox: Sandbox) -> None:
     if gold.language != "python":
-        # What these two map has nothing to do with the repository.
-        sandbox.exec("ctest --version; setpriv --version; sed --version", timeout_s=_START_TIMEOUT_S)
+        # What these map has nothing to do with the repository.
+        sandbox.exec("ctest --version; setpriv --version; python3 -c pass", timeout_s=_START_TIMEOUT_S)
         return
     sandbox.write(f"{_FOLDER}/empty/test_nothing.py", b"def test_nothing(): pass\n")
     sandbox.exec(
