@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '3110s/'"'"'\\r'"'"'/'"'"'\\n'"'"'/' /testbed/bottle.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '1314s/'"'"'\\n'"'"'/'"'"'\\r\\n'"'"'/' /testbed/bottle.py

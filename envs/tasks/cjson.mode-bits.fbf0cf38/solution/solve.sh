@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+chmod 644 /usr/local/lib/libcjson.so.1.7.15

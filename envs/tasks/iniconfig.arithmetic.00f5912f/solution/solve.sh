@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 16s/-/+/ /testbed/src/iniconfig/exceptions.py

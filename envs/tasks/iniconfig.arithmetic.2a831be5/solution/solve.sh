@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 182s/-/+/ /testbed/src/iniconfig/__init__.py

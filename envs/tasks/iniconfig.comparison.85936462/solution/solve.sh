@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '240s/in/not in/' /testbed/src/iniconfig/__init__.py

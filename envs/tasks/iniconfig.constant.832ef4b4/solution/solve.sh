@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 16s/2/1/ /testbed/src/iniconfig/exceptions.py

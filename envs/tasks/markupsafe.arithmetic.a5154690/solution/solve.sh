@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 224s/-=/+=/ /testbed/src/markupsafe/__init__.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '211s/not v/v/' /testbed/src/markupsafe/__init__.py

@@ -1,0 +1,30 @@
+#!/bin/bash
+# Judged in place: 1 fail to pass, 78 guard.
+cd /testbed
+mkdir -p /logs/verifier
+plugins=$(mktemp -d)
+cat > "$plugins/cligym_record.py" <<'END'
+import json, os
+seen = {}
+def pytest_runtest_logreport(report):
+    seen.setdefault(report.nodeid, []).append(report.outcome == "passed")
+def pytest_sessionfinish():
+    with open(os.environ["CLIGYM_RECORD"], "w") as stream:
+        json.dump(sorted(name for name, all_ in seen.items() if len(all_) == 3 and all(all_)), stream)
+END
+chmod -R a+rX "$plugins"
+record=$(mktemp -d); chmod 777 "$record"
+export CLIGYM_RECORD="$record/passed.json" PYTHONPATH="$plugins${PYTHONPATH:+:$PYTHONPATH}"
+runuser dev -c 'cd /testbed && python -m pytest -p cligym_record -q -p no:cacheprovider -o addopts= --continue-on-collection-errors --timeout=60 tests' > /logs/verifier/output.txt 2>&1; status=$?
+reward=$(/usr/bin/python3 -I - <<'END'
+import hashlib, json, os
+try:
+    passed = json.load(open(os.environ["CLIGYM_RECORD"]))
+except (OSError, ValueError):
+    passed = []
+text = "".join(name + "\n" for name in sorted(passed))
+print(int(hashlib.sha256(text.encode()).hexdigest() == "d1acf913cc0df17ca0b31e02281b870a636efcc40c4a0403b7584eae8b12a999"))
+END
+)
+echo "{\"reward\": $reward}" > /logs/verifier/.reward
+mv /logs/verifier/.reward /logs/verifier/reward.json

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+chmod 755 /opt/venv/lib/python3.11/site-packages/IPython/testing

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 31s/-=/+=/ /testbed/tinydb/operations.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '312s/<=/>/' /testbed/tinydb/queries.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '73s/is not/is/' /testbed/tzlocal/utils.py

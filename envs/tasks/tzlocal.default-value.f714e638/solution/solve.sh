@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 19s/False/True/ /testbed/tzlocal/utils.py

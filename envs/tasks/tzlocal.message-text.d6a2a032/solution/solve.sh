@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 108s/Snytax/Syntax/ /testbed/tzlocal/unix.py

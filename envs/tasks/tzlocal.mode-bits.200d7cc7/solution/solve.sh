@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+chmod 644 /usr/share/zoneinfo/Pacific/Chatham

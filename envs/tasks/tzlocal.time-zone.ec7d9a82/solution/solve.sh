@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '/^TZ=/d' /etc/environment
