@@ -47,11 +47,13 @@ _AREAS = {
     "other": "configuration of the system and of the tools the tests use",
 }
 
+_RAISED = re.compile(r"E\s+\S")
 _TELLING = re.compile(
-    r"^(E   |E\t|FAILED |ERROR |FATAL|\S*Error\b|\S*Exception\b)"
-    r"|: error:|\b\w+Error: |not found|cannot |No such "
+    r"^(FATAL|\S*Error\b|\S*Exception\b)|: error:|\b\w+Error: |not found|cannot |No such "
+    r"|error while |\*\*\*|\(Failed\)|\(Not Run\)"
 )
-_MILD = re.compile(r"Warning: |Enable tracemalloc|https?://")
+_COUNTS = re.compile(r"\d+ (passed|failed|skipped|error)|tests failed out of")
+_MILD = re.compile(r"Warning: |Enable tracemalloc|https?://|^E\s+(Use -v|Omitting|\^+$)")
 _PROGRESS = re.compile(r"[.sxXFERPp]+(\s*\[ *\d+%\])?")
 _TIMES = re.compile(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?$| +\d+\.\d+ sec$")
 _TEST_LINE = re.compile(r"^(FAILED|ERROR) ")
@@ -94,16 +96,25 @@ def failures(log: str) -> str:
     """
     lines = [_CONTROL.sub("", line).rstrip() for line in log.splitlines()]
     lines = [_TIMES.sub("", line) for line in lines if not _PROGRESS.fullmatch(line)]
-    told = [line for line in lines if _TELLING.search(line) and not _TEST_LINE.search(line)]
-    # A warning is the symptom only where nothing worse was said.
-    told = [line for line in told if not _MILD.search(line)] or told
-    told = told or [line for line in lines if _TEST_LINE.search(line)]
+    told = _told(lines)
     chosen: list[str] = []
-    for line in told or [line for line in lines if line.strip()][-MAX_SYMPTOM_LINES:]:
+    for line in told:
         short = _shorten(re.sub(r"^E\s+", "", line).strip())
         if short and short not in chosen:
             chosen.append(short)
     return "\n".join(chosen[:MAX_SYMPTOM_LINES]) or "The run ends without a word."
+
+
+def _told(lines: Sequence[str]) -> list[str]:
+    """The lines of the most telling kind that there is."""
+    kinds = (
+        [line for line in lines if _RAISED.match(line) and not _MILD.search(line)],
+        [line for line in lines if _TELLING.search(line) and not _MILD.search(line)],
+        [line for line in lines if _RAISED.match(line) or _TEST_LINE.search(line)],
+        [line.strip("= ") for line in lines if _COUNTS.search(line)][-1:],
+        [line for line in lines if line.strip()][-MAX_SYMPTOM_LINES:],
+    )
+    return next((kind for kind in kinds if kind), [])
 
 
 def _shorten(line: str) -> str:
