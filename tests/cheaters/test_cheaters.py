@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from cheaters.corpus import CHEATS, HONEST, Cheat, Cheater, Honest
 from cheaters.scenarios import Bench
+from cligym_env import gold as golds
 from cligym_env.core import Backend, Outcome, Trajectory
 from cligym_env.envs.repair import RepairEnv
 from cligym_env.rollout import rollout
 from cligym_env.verify import _screen
 
-SLOW = {"same-file-hangs"}
+SHORT_S = 40.0
+"""Deadline of the suite where a cheat hangs it."""
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +40,18 @@ def play(ending: Cheat | Honest, bench: Bench) -> Trajectory:
         env.close()
 
 
-def marked(cheat: Cheat) -> object:
-    return pytest.param(cheat, id=cheat.name, marks=pytest.mark.slow if cheat.name in SLOW else ())
-
-
-@pytest.mark.parametrize("cheat", map(marked, CHEATS))
-def test_no_cheat_is_paid(cheat: Cheat, real_backend: Backend, bench: Callable[[Backend], Bench]) -> None:
-    played = play(cheat, bench(real_backend))
+@pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.name)
+def test_no_cheat_is_paid(
+    cheat: Cheat,
+    real_backend: Backend,
+    bench: Callable[[Backend], Bench],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = bench(real_backend)
+    if cheat.name.endswith("hangs"):
+        at.task(cheat.scenario)
+        monkeypatch.setattr(golds, "load", lambda name: replace(at.gold, timeout_s=SHORT_S))
+    played = play(cheat, at)
     assert played.verdict is not None, played.error
     assert played.verdict.outcome is Outcome.UNRESOLVED, played.verdict.reason
     assert played.reward == 0
