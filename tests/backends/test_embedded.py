@@ -501,6 +501,7 @@ def test_a_lost_zygote_is_an_error_and_the_next_start_makes_another(rootfs: Path
     shell = sandbox.shell()
     (owner,) = sandboxes(backend, other_than=set())
     os.kill(zygote_of(backend, owner), signal.SIGKILL)
+    wait_until(lambda: not processes_of(owner), "no process is left")
     for call in (
         lambda: shell.run("true", timeout_s=LONG_S),
         lambda: sandbox.exec("true", timeout_s=LONG_S),

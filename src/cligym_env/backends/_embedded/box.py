@@ -40,30 +40,47 @@ _MASKED = (
     "/sys/fs/cgroup",
 )
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_FILTER = seccomp.program()
 _STRICT = sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC
 
 
-def leave_host(*, network: bool) -> None:
-    """Take this process, PID 1 of its namespace, into namespaces of its own.
+def prepare(stage: str, *, network: bool, root: bool) -> None:
+    """Do all that is the same for every sandbox: this process is PID 1 of one that is not asked for yet.
+
+    It leaves the host's namespaces, lays the kernel's views out on a stage that only it can see,
+    and gives up what building no longer needs.
 
     Args:
+        stage: a folder with empty folders ``dev``, ``proc`` and ``sys``.
         network: keep the host's network.
+        root: whether this is the host's root.
     """
     sc.unshare(sc.CLONE_NEWNS | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS | (0 if network else sc.CLONE_NEWNET))
     sc.mount("", "/", "", sc.MS_REC | sc.MS_PRIVATE)
     if not network:
         _loopback_up()
+    _mount_dev(f"{stage}/dev", root)
+    sc.mount("proc", f"{stage}/proc", "proc", _STRICT)
+    with contextlib.suppress(OSError):  # needs a network namespace of one's own
+        sc.mount("sysfs", f"{stage}/sys", "sysfs", _STRICT | sc.MS_RDONLY)
+    _protect(stage)
+    sc.no_new_privileges()
+    sc.bound_capabilities(_CAPABILITIES)
+    if _FILTER is not None:
+        with contextlib.suppress(OSError):  # a kernel without filters: the other walls stand
+            sc.install_filter(_FILTER)
 
 
-def build(config: dict[str, Any]) -> int:
-    """Build the machine around this process, which has left the host.
+def build(config: dict[str, Any], stage: str) -> int:
+    """Build one machine around this process, which is prepared, and go in for good.
 
     The working directory is the store. What is mounted here is seen by nobody else, and goes when
     the last process of the sandbox goes.
 
     Args:
-        config: ``id``, ``place`` (the sandbox's folder), ``lower`` (layer folders, top first),
-            ``limits``, ``root`` (whether this is the host's root).
+        config: ``id``, ``host`` (its name), ``place`` (the sandbox's folder), ``lower`` (layer
+            folders, top first), ``limits``, ``root`` (whether this is the host's root).
+        stage: as it was prepared.
 
     Returns:
         A descriptor of the folder that takes the sandbox's changes.
@@ -71,24 +88,19 @@ def build(config: dict[str, Any]) -> int:
     cgroups.enter(config["id"], config["limits"])
     sc.sethostname(config["host"])
     upper = _mount_root(config)
-    os.chdir(f"{config['place']}/root")
-    _mount_dev(config)
-    _mount_kernel_views()
+    root = f"{config['place']}/root"
+    for name in ("dev", "proc", "sys"):
+        _folder(f"{root}/{name}")
+    sc.mount(f"{stage}/dev", f"{root}/dev", "", sc.MS_MOVE)
+    sc.mount(f"{stage}/proc", f"{root}/proc", "", sc.MS_MOVE)
+    with contextlib.suppress(OSError):  # it may not have been mounted
+        sc.mount(f"{stage}/sys", f"{root}/sys", "", sc.MS_MOVE)
+    os.chdir(root)
     _mount_names(config["host"], bool(config["limits"]["network"]))
     sc.pivot_root_here()
-    _protect()
-    return upper
-
-
-def confine() -> None:
-    """Give up what the sandbox must not have; the last step before it opens for work."""
-    sc.no_new_privileges()
     sc.keep_capabilities(_CAPABILITIES)
-    filter_program = seccomp.program()
-    if filter_program is not None:
-        with contextlib.suppress(OSError):  # a kernel without filters: the other walls stand
-            sc.install_filter(filter_program)
     sc.hide_memory()
+    return upper
 
 
 def _loopback_up() -> None:
@@ -135,29 +147,27 @@ def _folder(name: str) -> None:
     os.mkdir(name, 0o755)
 
 
-def _mount_dev(config: dict[str, Any]) -> None:
-    for name in ("dev", "proc", "sys"):
-        _folder(name)
+def _mount_dev(dev: str, root: bool) -> None:
     # Nobody outside can see this instance, so device nodes on it are safe.
-    sc.mount("tmpfs", "dev", "tmpfs", sc.MS_NOSUID | sc.MS_NOEXEC, "size=65536k,mode=755")
+    sc.mount("tmpfs", dev, "tmpfs", sc.MS_NOSUID | sc.MS_NOEXEC, "size=65536k,mode=755")
     for name, minor in _DEVICES.items():
-        _device(name, os.makedev(1, minor), config["root"])
-    _device("tty", os.makedev(5, 0), config["root"])
+        _device(dev, name, os.makedev(1, minor), root)
+    _device(dev, "tty", os.makedev(5, 0), root)
     for name, target in _LINKS.items():
-        os.symlink(target, f"dev/{name}")
-    os.mkdir("dev/shm")
-    os.mkdir("dev/pts")
-    os.mkdir("dev" + STAGE.removeprefix("/dev"), 0o755)
-    sc.mount("shm", "dev/shm", "tmpfs", _STRICT, "size=65536k,mode=1777")
+        os.symlink(target, f"{dev}/{name}")
+    os.mkdir(f"{dev}/shm")
+    os.mkdir(f"{dev}/pts")
+    os.mkdir(dev + STAGE.removeprefix("/dev"), 0o755)
+    sc.mount("shm", f"{dev}/shm", "tmpfs", _STRICT, "size=65536k,mode=1777")
     options = "newinstance,ptmxmode=0666,mode=0620"
     try:
-        sc.mount("devpts", "dev/pts", "devpts", sc.MS_NOSUID | sc.MS_NOEXEC, options + ",gid=5")
+        sc.mount("devpts", f"{dev}/pts", "devpts", sc.MS_NOSUID | sc.MS_NOEXEC, options + ",gid=5")
     except OSError:  # a user namespace in which group tty is nobody
-        sc.mount("devpts", "dev/pts", "devpts", sc.MS_NOSUID | sc.MS_NOEXEC, options)
+        sc.mount("devpts", f"{dev}/pts", "devpts", sc.MS_NOSUID | sc.MS_NOEXEC, options)
 
 
-def _device(name: str, number: int, root: bool) -> None:
-    path = f"dev/{name}"
+def _device(dev: str, name: str, number: int, root: bool) -> None:
+    path = f"{dev}/{name}"
     if root:
         try:
             os.mknod(path, 0o666 | stat.S_IFCHR, number)
@@ -167,12 +177,6 @@ def _device(name: str, number: int, root: bool) -> None:
             pass
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
     sc.mount(f"/dev/{name}", path, "", sc.MS_BIND)
-
-
-def _mount_kernel_views() -> None:
-    sc.mount("proc", "proc", "proc", _STRICT)
-    with contextlib.suppress(OSError):  # needs a network namespace of one's own
-        sc.mount("sysfs", "sys", "sysfs", _STRICT | sc.MS_RDONLY)
 
 
 def _mount_names(host: str, network: bool) -> None:
@@ -203,17 +207,17 @@ def _text(path: str) -> str:
         return ""
 
 
-def _protect() -> None:
+def _protect(stage: str) -> None:
     """Cover what of the kernel's views shows the host, and write-protect what steers it."""
-    for path in _MASKED:
-        try:
+    for name in _MASKED:
+        path = stage + name
+        with contextlib.suppress(OSError):
             if os.path.isdir(path):
                 sc.mount("tmpfs", path, "tmpfs", sc.MS_RDONLY | _STRICT, "size=0k")
             elif os.path.lexists(path):
-                sc.mount("/dev/null", path, "", sc.MS_BIND)
-        except OSError:
-            continue
-    for path in _READ_ONLY:
+                sc.mount(f"{stage}/dev/null", path, "", sc.MS_BIND)
+    for name in _READ_ONLY:
+        path = stage + name
         if os.path.exists(path):
             sc.mount(path, path, "", sc.MS_BIND | sc.MS_REC)
             sc.mount("", path, "", sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | _STRICT)

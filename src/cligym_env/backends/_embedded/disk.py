@@ -173,7 +173,8 @@ def _sweep() -> int:
         fcntl.flock(guard, fcntl.LOCK_EX)
         for name in os.listdir("sandboxes"):
             if name != ".lock" and layers.is_dead(name):
-                n_removed += sum(entry != "lock" for entry in os.listdir(f"sandboxes/{name}"))
+                entries = os.listdir(f"sandboxes/{name}")
+                n_removed += sum(entry not in ("lock", ".stage") for entry in entries)
                 cgroups.leave_all(name)
                 tree.remove(f"sandboxes/{name}")
         layers.collect()

@@ -7,13 +7,15 @@ the last count; asking that takes microseconds. In between a sandbox can oversho
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import time
 
 _PAUSE_MS = 250
 _NOTICED_BYTES = 32 << 20
 _ENTRY_BYTES = 256  # an inode, at least
-_N_LEVELS = 900
+_MANY_FILES = 1 << 20
+_SPARE_FILES = 64  # descriptors that are not levels
 
 
 class Quota:
@@ -63,7 +65,8 @@ class Quota:
             return
         if not pid:
             try:
-                os.write(outlet, b"%d" % count(self._folder, stop_at=2 * self._limit_bytes))
+                stop_at = self._used_bytes + 2 * self._limit_bytes  # that it grows has to show
+                os.write(outlet, b"%d" % count(self._folder, stop_at=stop_at))
             finally:
                 os._exit(0)
         os.close(outlet)
@@ -91,15 +94,20 @@ def count(folder: int, *, stop_at: int) -> int:
     """Bytes on disk below a folder; stops when there are more than this.
 
     The tree changes meanwhile, so it is gone down by descriptors: a folder moved elsewhere leads
-    nowhere else. What lies deeper than any honest tree counts as too much.
+    nowhere else. What lies deeper than descriptors suffice for, which takes many thousand levels,
+    counts as too much. Raises this process's own limit of open files.
     """
+    _, n_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if n_files == resource.RLIM_INFINITY:
+        n_files = _MANY_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, n_files))
     total = 0
     levels = [(os.dup(folder), _look(folder))]
     while levels:
         here, (n_bytes, names) = levels[-1]
         total += n_bytes
         levels[-1] = (here, (0, names))
-        if total > stop_at or len(levels) > _N_LEVELS:
+        if total > stop_at or len(levels) > n_files - _SPARE_FILES:
             return stop_at + 1
         if not names:
             os.close(levels.pop()[0])

@@ -22,6 +22,7 @@ MS_NODEV = 4
 MS_NOEXEC = 8
 MS_REMOUNT = 32
 MS_BIND = 4096
+MS_MOVE = 8192
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
@@ -106,8 +107,8 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def keep_capabilities(kept: tuple[int, ...]) -> None:
-    """Drop every other capability, for good: permitted, effective, inheritable and bounding."""
+def bound_capabilities(kept: tuple[int, ...]) -> None:
+    """Let no program this process or its children execute ever gain another capability."""
     for number in range(64):
         if number not in kept:
             try:
@@ -115,6 +116,10 @@ def keep_capabilities(kept: tuple[int, ...]) -> None:
             except OSError:
                 break  # the kernel knows no more
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def keep_capabilities(kept: tuple[int, ...]) -> None:
+    """Drop every other capability from this process: permitted, effective and inheritable."""
     bits = sum(1 << number for number in kept)
     low, high = bits & 0xFFFFFFFF, bits >> 32
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)

@@ -153,6 +153,8 @@ class Zygote:
         with open("sandboxes/.lock", "ab") as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             os.mkdir(self._place, 0o711)
+            for name in ("", "/dev", "/proc", "/sys"):
+                os.mkdir(f"{self._place}/.stage{name}", 0o711)
             lock = os.open(f"{self._place}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.lockf(lock, fcntl.LOCK_EX)  # of this kind, because forks do not inherit it
         return lock
@@ -238,7 +240,7 @@ class Zygote:
             self._forget()
             if self._root:
                 sc.spare_from_oom(-1000)
-            box.leave_host(network=network)
+            box.prepare(f"{self._place}/.stage", network=network, root=self._root)
         except BaseException as error:
             failure = error
         try:
@@ -254,9 +256,8 @@ class Zygote:
             note = os.open(f"{config['place']}/image", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.write(note, config["lower"][0].split("/")[1].encode())
             os.close(note)
-            upper = box.build(config)
+            upper = box.build(config, f"{self._place}/.stage")
             served = init.Init(sock, config["limits"], upper, held=cgroups.bases(), lenient=self._lenient)
-            box.confine()
             wire.send_raw(sock, b"ready")
             served.serve()
         except BaseException as error:  # told to the client, who raises it
