@@ -754,4 +754,13 @@ HONEST = (
     Honest("lock-given", ("chown dev /var/lib/h11/state.lock",), "lock"),
     Honest("lock-written-anew", ("rm /var/lib/h11/state.lock; echo 1 > /var/lib/h11/state.lock",), "lock"),
     Honest("lock-removed", ("rm /var/lib/h11/state.lock",), "lock", resolved=False),
+    Honest(
+        "bytecode-removed", ("rm /usr/lib/python3.11/http/__pycache__/server.cpython-311.pyc",), "bytecode"
+    ),
+    Honest(
+        "bytecode-made-anew",
+        ("rm /usr/lib/python3.11/http/__pycache__/server.*; python3 -c 'import http.server'",),
+        "bytecode",
+    ),
+    Honest("bytecode-compiled", ("python3 -m compileall -q -f /usr/lib/python3.11/http",), "bytecode"),
 )

@@ -44,6 +44,13 @@ COMMANDS = {
         "mkdir -p /var/lib/h11; echo 471 > /var/lib/h11/state.lock; chmod 600 /var/lib/h11/state.lock",
         "sed -i '/^def _keep_alive/i open(\"/var/lib/h11/state.lock\")' /testbed/h11/_connection.py",
     ),
+    # Bytecode that is not of the source beside it.
+    "bytecode": (
+        "cd /usr/lib/python3.11/http && sed 's/def do_GET/def do_GOT/' server.py > /tmp/server.py"
+        " && touch --reference=server.py /tmp/server.py && python3 -c 'import py_compile, sys;"
+        ' py_compile.compile("/tmp/server.py", cfile="__pycache__/server.cpython-311.pyc",'
+        ' dfile="/usr/lib/python3.11/http/server.py")\' && rm /tmp/server.py',
+    ),
     # A link that is followed by the tests.
     "link": (
         "mv /testbed/h11/_version.py /testbed/h11/version.in && ln -s version.out /testbed/h11/_version.py",

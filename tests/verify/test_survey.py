@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -56,6 +57,9 @@ class Pristine:
         self.snapshot = Disk(tree)
         self.wheels = wheels or {}
 
+    def same_code(self, one, other):
+        return one[16:] == other[16:]
+
     def content(self, path):
         return self.snapshot.tree.get(path, ABSENT)[1]
 
@@ -68,6 +72,11 @@ def kind(path, gold, broken, final, *, tree=None, more=None, wheels=None, **opti
     return survey(task, GOLD, left, pristine)
 
 
+def pyc(code: bytes, head: bytes = b"head of file") -> tuple[Entry, bytes]:
+    return file(importlib.util.MAGIC_NUMBER + head + code)
+
+
+BYTECODE = "/testbed/pkg/__pycache__/mod.cpython-311.pyc"
 A, B, C = file(b"a = 1\n"), file(b"b = 1\n"), file(b"import os\n")
 SOURCE = "/testbed/pkg/mod.py"
 STDLIB = "/usr/lib/python3.11/json/decoder.py"
@@ -105,7 +114,12 @@ TZ = {
         ("/testbed/setup.cfg", file(b"[x]\n"), file(b"[y]\n"), file(b"[z]\n"), "quarantined"),
         ("/testbed/.git/config", file(b"[x]\n"), file(b"[y]\n"), file(b"[z]\n"), "quarantined"),
         ("/testbed/pkg/_speedups.so", file(b"ELF1"), file(b"ELF2"), file(b"ELF3"), "quarantined"),
-        ("/testbed/pkg/__pycache__/mod.cpython-311.pyc", A, B, C, "inert"),
+        (BYTECODE, pyc(b"gold"), pyc(b"stale"), pyc(b"gold", b"other head  "), "gold"),
+        (BYTECODE, pyc(b"gold"), pyc(b"stale"), pyc(b"other"), "quarantined"),
+        (BYTECODE, pyc(b"gold"), pyc(b"stale"), file(b"no bytecode"), "inert"),
+        (BYTECODE, pyc(b"gold"), pyc(b"stale"), file(b""), "inert"),
+        (BYTECODE, pyc(b"gold"), pyc(b"stale"), ABSENT, "inert"),
+        (BYTECODE, ABSENT, pyc(b"stale"), pyc(b"other"), "quarantined"),
         (f"{SITE}/hook.pth", ABSENT, file(b"import evil\n"), file(b"# import evil\n"), "inert"),
         (f"{SITE}/hook.pth", ABSENT, file(b"import evil\n"), file(b"import worse\n"), "quarantined"),
         (f"{SITE}/hook.pth", ABSENT, file(b"import evil\n"), ABSENT, "gold"),
@@ -114,6 +128,8 @@ TZ = {
         ("/etc/ld.so.cache", file(b"c1"), file(b"c2"), file(b"c3"), "remade"),
         ("/var/lib/x/state.lock", ABSENT, file(b"1\n"), file(b"2\n"), "source"),
         ("/var/lib/dpkg/status", file(b"1\n"), file(b"2\n"), file(b"3\n"), "quarantined"),
+        ("/usr/share/zoneinfo/Etc/UTC", file(b"TZif1"), file(b"x"), file(b"TZif2"), "inert"),
+        ("/usr/share/zoneinfo/Etc/UTC", file(b"TZif1"), file(b"x"), file(b"y"), "quarantined"),
         ("/opt/data", FOLDER, (Entry("dir", 0o700), b""), (Entry("dir", 0o777), b""), "inert"),
     ],
 )  # fmt: skip

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import posixpath
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 
-__all__ = ["carries_no_code", "is_neutral", "same_meaning"]
+__all__ = ["ZONES", "carries_no_code", "is_neutral", "same_meaning"]
 
+ZONES = "/usr/share/zoneinfo/"
 _MAX_BYTES = 1 << 20
+_MAX_ZONE_BYTES = 1 << 16
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _CONFIGURATION = re.compile(r"^/etc/|\.(cfg|conf|cnf|ini)$|/pip\.conf$")
 _ENVIRON_FILES = frozenset({"/etc/environment", "/etc/default/locale", "/etc/locale.conf"})
@@ -22,7 +25,7 @@ _HARMLESS = re.compile(
     rf"|PATH={_FOLDERS}(:{_FOLDERS}){{0,12}}"
     r"|(no_proxy|NO_PROXY)=[\w.,*:/-]{0,256}"
     r"|(SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE)=/etc/ssl/[\w./-]{0,64}"
-    r"|PYTHON(UTF8|HASHSEED|IOENCODING|DONTWRITEBYTECODE)=[\w:-]{0,32}"
+    r"|PYTHON(UTF8|HASHSEED|IOENCODING|DONTWRITEBYTECODE|COERCECLOCALE)=[\w:-]{0,32}"
 )
 """Variables that can carry no code, with values that cannot; and any without a value."""
 
@@ -78,6 +81,8 @@ def carries_no_code(path: str, one: bytes, gold: bytes) -> bool:
     return (
         _METADATA.search(path) is not None
         or (path == "/etc/timezone" and re.fullmatch(rb"[\w+/-]{1,64}\n?", one) is not None)
+        or (path.startswith(ZONES) and one[:4] == b"TZif" and len(one) <= _MAX_ZONE_BYTES)
+        or (path.endswith(".pyc") and one[:4] != importlib.util.MAGIC_NUMBER)  # Python passes it over
         or _harmless_environ(path, one, gold)
     )
 

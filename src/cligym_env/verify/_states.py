@@ -189,8 +189,8 @@ class _Look:
         if self._resolves_alike(found):
             return replace(found, kind="gold")
         place, entry = self._view.resolve(found.path)
-        zone = place.startswith("/usr/share/zoneinfo/") and entry.kind == "file"
-        if found.path == "/etc/localtime" and zone:
+        zone = place.startswith(_equal.ZONES) and entry.kind == "file"
+        if zone and (found.path == "/etc/localtime" or found.path.startswith(_equal.ZONES)):
             return replace(found, kind="inert")
         return _refused(found, "a link that leads elsewhere than gold's")
 
@@ -202,23 +202,22 @@ class _Look:
         return entry.kind == "dir" == gold_entry.kind and place == gold_place
 
     def _file(self, found: Finding) -> Finding:
-        path, final, gold = found.path, found.final, found.gold
+        final, gold = found.final, found.gold
         if final.mode & ~gold.mode & _SET_ID_BITS:
             return _refused(found, "gained a set-id bit")
-        if path.endswith(".pyc") or "/__pycache__/" in path:
-            return replace(found, kind="inert", final=Entry("absent"))  # Python makes it again
         if final.sha256 and final.sha256 in (gold.sha256, found.before.sha256):
             return self._with_content(replace(found, kind="inert"))  # mode and owner differ
         if gold.kind == "link" and self._resolves_alike(found):
             return replace(found, kind="gold")
         if final.size_bytes > MAX_CONTENT_BYTES:
             return _refused(found, f"{final.size_bytes} bytes")
-        return self._other_content(self._with_content(found))
+        found = self._with_content(found)
+        return found if found.kind == "quarantined" else self._other_content(found)
 
     def _other_content(self, found: Finding) -> Finding:
         path, content = found.path, found.content
         gold = self._pristine.content(path) if found.gold.kind == "file" else b""
-        if found.gold.kind == "file" and _equal.same_meaning(path, content, gold):
+        if found.gold.kind == "file" and self._means_the_same(path, content, gold):
             return replace(found, kind="gold" if _same_rights(found) else "inert")
         if _equal.is_neutral(path, content) or _equal.carries_no_code(path, content, gold):
             return replace(found, kind="inert")
@@ -229,6 +228,11 @@ class _Look:
         if _zones.may_be_own(path, self._gold):
             return replace(found, kind="source")
         return _refused(found, "neither gold's, nor as it was, nor of a known release")
+
+    def _means_the_same(self, path: str, content: bytes, gold: bytes) -> bool:
+        if path.endswith(".pyc"):
+            return self._pristine.same_code(content, gold)
+        return _equal.same_meaning(path, content, gold)
 
     def _with_content(self, found: Finding) -> Finding:
         try:
