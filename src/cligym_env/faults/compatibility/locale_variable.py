@@ -12,7 +12,7 @@ from cligym_env.faults._variables import set_variables
 
 __all__ = ["create"]
 
-_ENCODING = re.compile(r"\bopen\(|stdout|stdin|encoding|locale\.")
+_ENCODING = re.compile(r"stdout|getpreferredencoding|getfilesystemencoding|\blocale\.")
 _HINT = "Plain letters work, others do not; ask the interpreter which encoding it thinks this system has."
 
 

@@ -29,7 +29,9 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     reads = any(
         path.startswith(("/usr/share/zoneinfo", _LINK, "/etc/timezone")) for path in look.usage.files
     )
-    if not (reads or "TZ" in look.usage.variables) or not _LOCAL.search(look.own_text):
+    if not (reads or "TZ" in look.usage.variables) or not (
+        _LOCAL.search(look.own_text) and _LOCAL.search(look.test_text)
+    ):
         return
     zone = rng.choice(_ZONES)
     node = look.node(_LINK)

@@ -13,7 +13,7 @@ from cligym_env.faults._wheels import TOOLS, installed
 __all__ = ["create"]
 
 _HINT = "A distribution is installed and its code works, but what it says about itself is wrong."
-_TESTED = re.compile(r"metadata|__version__|version_option|--version|entry_points")
+_TESTED = re.compile(r"importlib.metadata|version_option|--version|entry_points")
 _ASKS = re.compile(r"importlib[._]metadata|pkg_resources")
 
 

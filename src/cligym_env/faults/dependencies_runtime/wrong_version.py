@@ -24,7 +24,8 @@ def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
             continue
         if found.editable:
             # In the work folder itself a flat package is found without being installed.
-            if look.node(f"{look.gold.workdir}/{found.name.replace('-', '_')}").kind:
+            top = f"{look.gold.workdir}/{found.name.replace('-', '_')}"
+            if look.nodes([top, f"{top}.py"]):
                 continue
             # The repository itself, replaced by a released wheel: back to the checkout.
             solution = [f"cd {q(look.gold.workdir)}", *look.gold.install]

@@ -16,13 +16,15 @@ _ESSENTIAL = frozenset({"bash", "dash", "sh", "env", "chmod", "ls", "cat"})
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    real = {node.real for node in look.nodes(look.usage.programs).values()}
+    programs = [path for path in look.usage.programs if look.gold.language == "python" or look.own(path)]
+    real = {node.real for node in look.nodes(programs).values()}
     nodes = look.nodes(shuffled(real, rng))
     for path, node in nodes.items():
         base = path.rpartition("/")[2]
         if node.kind != "file" or base in _ESSENTIAL or base.startswith("python"):
             continue
-        if not node.mode & 0o001:
+        # Sources with an execute bit are imported, not executed.
+        if not node.mode & 0o001 or node.size_bytes > 4 << 20 or path.endswith(".py"):
             continue
         broken = rng.choice([node.mode & ~0o111, node.mode & ~0o007])
         if not node.owner.startswith("root:"):

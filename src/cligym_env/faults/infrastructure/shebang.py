@@ -22,7 +22,8 @@ def _other(interpreter: str, rng: Random) -> str:
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
     real = {node.real for node in look.nodes(look.usage.programs).values()}
     for path in shuffled(real, rng):
-        data = look.data(path)
+        # Sources with a first line like that are imported, not executed.
+        data = b"" if path.endswith(".py") else look.data(path)
         if not data.startswith(b"#!/"):
             continue
         line = data.partition(b"\n")[0].decode("utf-8", "replace")

@@ -17,7 +17,7 @@ _FILE = "/etc/nsswitch.conf"
 _DATABASES = {
     "hosts": r"(bind|connect|connection|getaddrinfo|[hH]ost *=|[sS]erver) *\(* *[\"']localhost[\"']",
     "passwd": r"getpw(nam|uid)|\.owner\(\)|expanduser\([\"']~\w",
-    "group": r"getgr(nam|gid)|\.group\(\)",
+    "group": r"getgr(nam|gid)",
     "services": r"getservby",
     "protocols": r"getprotobyname",
 }
