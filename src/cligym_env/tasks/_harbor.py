@@ -162,6 +162,14 @@ def _sealing(task: Task, gold: Gold) -> Iterable[str]:
 
 # ── tests ───────────────────────────────────────────────────────────────────────────────────
 
+# A login's variables: test.sh is no login shell, and an inversion may live in that file.
+_LOGIN = """\
+while IFS= read -r line; do
+    line=${line#export }; value=${line#*=}; value=${value#[\\"\']}; value=${value%[\\"\']}
+    [[ $line =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] && export "${line%%=*}=$value"
+done < /etc/environment
+"""
+
 _PYTEST = """\
 plugins=$(mktemp -d)
 cat > "$plugins/cligym_record.py" <<'END'
@@ -196,19 +204,19 @@ def test_script(task: Task, gold: Gold) -> str:
     return (
         "#!/bin/bash\n"
         f"# Judged in place: {len(task.fail_to_pass)} fail to pass, {task.n_pass_to_pass} guard.\n"
-        f"cd {shlex.quote(gold.workdir)}\nmkdir -p /logs/verifier\n{prepare}"
+        f"cd {shlex.quote(gold.workdir)}\nmkdir -p /logs/verifier\n{_LOGIN}{prepare}"
         f"{command} > /logs/verifier/output.txt 2>&1; status=$?\n{judge}\n"
-        'echo "{\\"reward\\": $reward}" > /logs/verifier/.reward\n'
+        'echo "{\\"reward\\": ${reward:-0}}" > /logs/verifier/.reward\n'
         "mv /logs/verifier/.reward /logs/verifier/reward.json\n"
     )
 
 
 def _judge_ids(gold: Gold) -> str:
     return (
-        "reward=$(/usr/bin/python3 -I - <<'END'\n"
-        "import hashlib, json, os\n"
+        "reward=$(env -i /usr/bin/python3 -I - \"$CLIGYM_RECORD\" <<'END'\n"
+        "import hashlib, json, sys\n"
         "try:\n"
-        '    passed = json.load(open(os.environ["CLIGYM_RECORD"]))\n'
+        "    passed = json.load(open(sys.argv[1]))\n"
         "except (OSError, ValueError):\n"
         "    passed = []\n"
         'text = "".join(name + "\\n" for name in sorted(passed))\n'

@@ -2,6 +2,10 @@
 # Judged in place: 12 fail to pass, 67 guard.
 cd /testbed
 mkdir -p /logs/verifier
+while IFS= read -r line; do
+    line=${line#export }; value=${line#*=}; value=${value#[\"']}; value=${value%[\"']}
+    [[ $line =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] && export "${line%%=*}=$value"
+done < /etc/environment
 plugins=$(mktemp -d)
 cat > "$plugins/cligym_record.py" <<'END'
 import json, os
@@ -16,15 +20,15 @@ chmod -R a+rX "$plugins"
 record=$(mktemp -d); chmod 777 "$record"
 export CLIGYM_RECORD="$record/passed.json" PYTHONPATH="$plugins${PYTHONPATH:+:$PYTHONPATH}"
 runuser dev -c 'cd /testbed && python -m pytest -p cligym_record -q -p no:cacheprovider -o addopts= --continue-on-collection-errors --timeout=60 tests' > /logs/verifier/output.txt 2>&1; status=$?
-reward=$(/usr/bin/python3 -I - <<'END'
-import hashlib, json, os
+reward=$(env -i /usr/bin/python3 -I - "$CLIGYM_RECORD" <<'END'
+import hashlib, json, sys
 try:
-    passed = json.load(open(os.environ["CLIGYM_RECORD"]))
+    passed = json.load(open(sys.argv[1]))
 except (OSError, ValueError):
     passed = []
 text = "".join(name + "\n" for name in sorted(passed))
 print(int(hashlib.sha256(text.encode()).hexdigest() == "d1acf913cc0df17ca0b31e02281b870a636efcc40c4a0403b7584eae8b12a999"))
 END
 )
-echo "{\"reward\": $reward}" > /logs/verifier/.reward
+echo "{\"reward\": ${reward:-0}}" > /logs/verifier/.reward
 mv /logs/verifier/.reward /logs/verifier/reward.json
