@@ -116,7 +116,7 @@ def test_a_forked_child_shares_nothing():
             target=lambda: answers.put((id(catalog.shared_backend("fake")), len(catalog._shared)))
         )
         child.start()
-    child.join(60)
+    child.join(300)
     assert child.exitcode == 0
     theirs, n_shared = answers.get()
     assert (theirs != mine, n_shared) == (True, 1)

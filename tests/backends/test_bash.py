@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cligym_env.backends import _bash
 from cligym_env.backends._bash import ARGV, BashSession, CappedOutput
 from cligym_env.errors import ActionError, ShellLostError
 
@@ -53,8 +54,8 @@ class HostChannel:
         self._signal(signal.SIGINT)
 
     def kill(self) -> None:
+        self._signal(signal.SIGSTOP)  # first, so that nothing new comes up
         out = subprocess.run(["pgrep", "-g", str(self.process.pid)], stdout=subprocess.PIPE, check=False)
-        self._signal(signal.SIGSTOP)
         for pid in map(int, out.stdout.split()):
             if pid != self.process.pid:
                 with contextlib.suppress(ProcessLookupError):
@@ -176,7 +177,10 @@ def test_a_child_that_holds_the_stream_does_not_hold_the_shell(shell: BashSessio
     "command",
     ["sleep 1000", "while :; do :; done", "sleep 1000 | cat", "(trap '' INT TERM; sleep 1000)", "yes"],
 )
-def test_a_deadline_keeps_the_shell(shell: BashSession, command: str) -> None:
+def test_a_deadline_keeps_the_shell(
+    shell: BashSession, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_bash, "_KILL_S", 60.0)  # a busy machine's shell is not given up
     shell.run("x=kept", timeout_s=60)
     result = shell.run(command, timeout_s=0.5)
     assert result.timed_out

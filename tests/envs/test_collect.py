@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from env_samples import TASK
+from env_samples import TASK, prepared
 
 import cligym_env
 from cligym_env import files, plugins, trajectories
@@ -23,7 +23,7 @@ from cligym_env.collect import collect, scores
 from cligym_env.core import Call, Trajectory, Turn
 from cligym_env.errors import PolicyError, RecipeError, SandboxError, UnknownNameError, UsageError
 
-PATIENCE_S = 120.0  # for a busy machine; nothing here is expected to take a tenth of it
+PATIENCE_S = 600.0  # for a busy machine; nothing here is expected to take a twentieth of it
 
 TASKS = [replace(TASK, id=f"toy.source-logic.{n:08x}") for n in range(4)]
 NOOP, ORACLE = (plugins.create("policies", name) for name in ("noop", "oracle"))
@@ -310,6 +310,7 @@ def wait_for(condition, process=None) -> None:
 def collecting(tmp_path, real_backend):
     """A process that collects: one rollout is done, two type a command that takes for ever."""
     name = cligym_env.list_tasks(gold="h11")[0]
+    prepared(name, real_backend)
     number = 10_000_000 + os.getpid()
     script, out = tmp_path / "script.jsonl", tmp_path / "t.jsonl"
     turn = Turn(Call(f"sleep {number}"), "")

@@ -235,7 +235,7 @@ def test_close_from_another_thread_ends_a_turn_that_hangs(fake):
     def hangs(command, state):
         if command == "hang":
             entered.set()
-            release.wait(60)
+            release.wait(300)
 
     fake.handler = hangs
     envs = vector(ThreadVectorEnv, fake)
@@ -250,10 +250,10 @@ def test_close_from_another_thread_ends_a_turn_that_hangs(fake):
 
     stepping = threading.Thread(target=step)
     stepping.start()
-    assert entered.wait(60)
+    assert entered.wait(300)
     threading.Timer(0.1, release.set).start()
     envs.close()
-    stepping.join(60)
+    stepping.join(300)
     assert not stepping.is_alive()
     for sandbox in fake.sandboxes:
         with pytest.raises(SandboxError):

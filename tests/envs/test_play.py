@@ -12,13 +12,13 @@ import sys
 import time
 
 import pytest
-from env_samples import TASK, TESTS
+from env_samples import TASK, TESTS, prepared
 
 import cligym_env
 from cligym_env import trajectories
 from cligym_env.cli import main
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 
 
 @pytest.fixture
@@ -119,8 +119,9 @@ class Terminal:
 
 @pytest.fixture
 def terminal(machines):
-    machines("embedded")
-    made = Terminal("play", cligym_env.list_tasks(gold="h11")[0], "-b", "embedded")
+    name = cligym_env.list_tasks(gold="h11")[0]
+    prepared(name, machines("embedded"))
+    made = Terminal("play", name, "-b", "embedded")
     yield made
     made.close()
 

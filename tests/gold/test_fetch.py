@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import socket
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -112,11 +113,12 @@ def test_what_is_not_there(index: Index, pin: str, said: str) -> None:
         fetch.wheels((pin,))
 
 
-def test_an_index_that_does_not_answer(index: Index) -> None:
-    index.server.shutdown()
-    index.server.server_close()
-    with pytest.raises(ImageError, match="does not answer"):
-        fetch.wheels(("sample==1.0",))
+def test_an_index_that_does_not_answer(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as held:  # bound and not listening: nobody else can answer there meanwhile
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{held.getsockname()[1]}/simple/")
+        with pytest.raises(ImageError, match="does not answer"):
+            fetch.wheels(("sample==1.0",))
     assert leftovers() == []
 
 

@@ -22,7 +22,7 @@ from cligym_env.train import tiny
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 TURNS = (Turn(Call("ls", "look first"), "a\nb\n[exit code 0; turn 1 of 9]", 0),)
 
 

@@ -193,11 +193,13 @@ def test_a_server_that_refuses_or_speaks_otherwise(answer, told):
 
 
 def test_no_server():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    policy = plugins.create("policies", "chat", model="m", base_url=url, n_retries=0)
-    with pytest.raises(PolicyError, match=f"no answer from {url}.*refused"):
-        policy.act("x", (), seed=0)
+    # Bound and not listening: nobody else can answer there meanwhile.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+        policy = plugins.create("policies", "chat", model="m", base_url=url, n_retries=0)
+        with pytest.raises(PolicyError, match=f"no answer from {url}.*refused"):
+            policy.act("x", (), seed=0)
 
 
 def test_a_server_that_never_answers():

@@ -30,11 +30,11 @@ __all__ = [
 
 T = TypeVar("T")
 
-HANG_S = 90.0
+HANG_S = 240.0
 """How long a call may take beyond its own deadline before a check calls it hung: far more than the
 5 s of the contract, for the machine may be busy, and a check shall fail for one reason only."""
 
-LONG_S = 120.0
+LONG_S = 240.0
 """Deadline of calls that should end by themselves."""
 
 
@@ -244,6 +244,24 @@ def running(sandbox: Sandbox) -> str:
     """Give the command lines of everything that runs in a sandbox, one a line."""
     command = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null"
     return sandbox.exec(command, timeout_s=LONG_S).text
+
+
+def patiently(attempt: Callable[[float], ExecResult | None]) -> None:
+    """Try what must show something before its deadline with longer and longer ones.
+
+    A short deadline may come before the command has done anything: the machine may be busy. Only
+    the longest one is a failure of the back end.
+
+    Args:
+        attempt: given the deadline; returns the result when that deadline was too short to tell.
+    """
+    found: list[bytes] = []
+    for timeout_s in (2.0, 10.0, 60.0):
+        result = attempt(timeout_s)
+        if result is None:
+            return
+        found.append(result.output)
+    raise AssertionError(f"not enough was printed, with ever longer deadlines: {_short(found)}")
 
 
 def gone(sandbox: Sandbox, mark: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from cligym_env.testing._files import archive as _archive
 
 __all__ = ["CHECKS"]
 
-# Names are taken from a fixed pair and not made up: an image that has a name is kept for good.
-_NAMES = ("cligym/conformance:a", "cligym/conformance:b")
+
+def _names() -> tuple[str, str]:
+    """A pair of names, the same at every call: an image that has a name is kept for good.
+
+    They are this home's, as is the lock; homes may share an engine.
+    """
+    home = hashlib.sha256(str(files.home()).encode()).hexdigest()[:12]
+    return f"cligym/conformance:{home}-a", f"cligym/conformance:{home}-b"
 
 
 def commit_and_start(bench: Bench) -> None:
@@ -123,17 +130,18 @@ def changes_since_the_commit(bench: Bench) -> None:
 
 def names(bench: Bench) -> None:
     """An image gets a name, another one can take it, and a name nobody gave finds nothing."""
+    first, second = _names()
     with files.locked(files.home() / "conformance.lock"):
         sandbox = bench.start()
         sandbox.write("/srv/f", b"named")
         image = sandbox.commit()
-        for name in _NAMES:
+        for name in (first, second):
             bench.backend.tag(image, name)
             same(bench.backend.find(name), image, name)
-        bench.backend.tag(bench.image, _NAMES[1])
-        same(bench.backend.find(_NAMES[1]), bench.image, "the name that was taken")
-        same(bench.start(bench.backend.find(_NAMES[0])).read("/srv/f"), b"named", "content")
-        bench.backend.tag(bench.image, _NAMES[0])
+        bench.backend.tag(bench.image, second)
+        same(bench.backend.find(second), bench.image, "the name that was taken")
+        same(bench.start(bench.backend.find(first)).read("/srv/f"), b"named", "content")
+        bench.backend.tag(bench.image, first)
     same(bench.backend.find(f"cligym/conformance:{nonce()}"), None, "a name nobody gave")
 
 
@@ -141,8 +149,8 @@ def names_are_for_everybody(bench: Bench) -> None:
     """Another object of the back end finds the names, and starts from images, of the first."""
     other = bench.another()
     with files.locked(files.home() / "conformance.lock"):
-        bench.backend.tag(bench.image, _NAMES[0])
-        found = other.find(_NAMES[0])
+        bench.backend.tag(bench.image, _names()[0])
+        found = other.find(_names()[0])
     same(found, bench.image, "the image found by name")
     sandbox = other.start(bench.image)
     try:
@@ -171,9 +179,9 @@ def load_archive(bench: Bench) -> None:
     with tempfile.TemporaryDirectory() as folder, files.locked(files.home() / "conformance.lock"):
         file = Path(folder) / "image.tar"
         file.write_bytes(content)
-        image = bench.backend.load(file, _NAMES[1])
-        same(bench.backend.find(_NAMES[1]), image, "the image found by name")
-        bench.backend.tag(bench.image, _NAMES[1])
+        image = bench.backend.load(file, _names()[1])
+        same(bench.backend.find(_names()[1]), image, "the image found by name")
+        bench.backend.tag(bench.image, _names()[1])
         try:
             sandbox = bench.start(image)
         except SandboxError:
