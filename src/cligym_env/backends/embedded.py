@@ -111,7 +111,10 @@ class EmbeddedBackend:
         with self._lock:
             if self._zygote is not None and self._zygote.pid == os.getpid() and self._zygote.alive():
                 return self._zygote
-            zygote = Zygote(self.store.root)
+            lost, zygote = self._zygote, Zygote(self.store.root)
+            if lost is not None and lost.pid == os.getpid():
+                lost.close()
+                self.store.sweep(zygote)  # what the killed one left
             if self._finalizer is not None:
                 self._finalizer.detach()
             self._zygote = zygote

@@ -17,11 +17,13 @@ import gc
 import os
 import select
 import signal
+import time
 from typing import Any
 
 from . import box, cgroups, disk, init, tree, wire
 from . import syscalls as sc
 
+_LEAVE_S = 5.0  # a control group lets go of its last process a little late
 _IDLE_MS = 2  # after which the next sandbox is prepared; not between the orders of one start
 
 
@@ -332,7 +334,11 @@ class Zygote:
         except (ProcessLookupError, ChildProcessError):
             pass
         self._by_id.clear()
+        until = time.monotonic() + _LEAVE_S
         self._leave_groups()
+        while self._groups and time.monotonic() < until:
+            time.sleep(0.01)
+            self._leave_groups()
         from . import layers  # noqa: PLC0415 - only now, to keep what all sandboxes share small
 
         with open("sandboxes/.lock", "ab") as guard:
