@@ -46,6 +46,7 @@ class Usage:
         programs: programs executed, absolute paths.
         functions: source file below the work folder → qualified name of each function the tests
             called → how many tests called it; Python only, the test files left out.
+        lines: source file → the lines of those functions that ran inside tests, as ``3-9,14``.
         written: folders in which the tests create files, temporary ones left out.
         events: audit events of Python that tests raise (``socket.bind`` …) → in how many tests.
         importers: name of a module, or path of a library, → how many of the passing tests lie
@@ -64,6 +65,7 @@ class Usage:
     written: tuple[str, ...] = ()
     events: Mapping[str, int] = field(default_factory=dict)
     importers: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -245,6 +245,13 @@ class Look:
             for function, n_tests in sorted(functions.items())
             if least <= n_tests <= min(most, self.n_tests - 1)
         ]
+
+    def lines(self, file: str) -> Container[int]:
+        """Give the numbers of the lines of a source that ran inside tests; all when that is unknown."""
+        if file not in self.usage.lines:
+            return range(1 << 20)
+        spans = [span.partition("-") for span in self.usage.lines[file].split(",") if span]
+        return {n for first, _, last in spans for n in range(int(first), int(last or first) + 1)}
 
     @cached_property
     def data_files(self) -> list[str]:

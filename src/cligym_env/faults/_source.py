@@ -114,7 +114,12 @@ def drafts(
     """
     n_drafts = 0
     for function in called(look, rng, most=most):
-        candidates = [site for site in sites(function) if not _noted(function, site)]
+        ran, body = look.lines(function.file), function.node.body[0].lineno
+        candidates = [
+            site
+            for site in sites(function)
+            if (site.line in ran or site.line < body) and not _noted(function, site)
+        ]
         rng.shuffle(candidates)
         for site in candidates:
             line = function.lines[site.line - 1]

@@ -25,6 +25,7 @@ _EVENTS = tuple(
     )
 )
 _CO_OPTIMIZED = 1
+_MAX_TRACED = 3000
 _WHOLE = ("copy", "__iter__", "keys", "items", "values")
 
 _started: list[str] = []
@@ -59,8 +60,8 @@ def start(folder: str, workdir: str) -> None:
     os._exit = exit_now
     atexit.register(seen.dump)
     sys.addaudithook(seen.audit)
-    sys.setprofile(seen.profile)
-    threading.setprofile(seen.profile)
+    sys.settrace(seen.trace)
+    threading.settrace(seen.trace)
 
 
 def _wanted(frame: FrameType | None) -> bool:
@@ -82,13 +83,13 @@ class _Seen:
         self.initial = dict(os.environ)
         self.calls: dict[tuple[str, str], set[bytes]] = {}
         self.events: dict[str, set[bytes]] = {}
+        self.lines: dict[str, set[int]] = {}
+        self.n_traced: dict[Any, int] = {}
         self.known: dict[Any, set[bytes] | None] = {}
         self.data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
 
-    def profile(self, frame: FrameType, event: str, _argument: object) -> None:
+    def trace(self, frame: FrameType, _event: str, _argument: object) -> Any:
         """Note a call of a function below the work folder, and in which test it was, if in any."""
-        if event != "call":
-            return
         code = frame.f_code
         try:
             tests = self.known[code]
@@ -99,9 +100,19 @@ class _Seen:
             if function and code.co_filename.startswith(self.prefix):
                 tests = self.calls.setdefault((code.co_filename, code.co_qualname), set())
             self.known[code] = tests
-        if tests is not None:
-            test = self.data.get(b"PYTEST_CURRENT_TEST")
-            tests.add(test.rpartition(b" (")[0] if test else b"")
+        if tests is None:
+            return None
+        test = self.data.get(b"PYTEST_CURRENT_TEST")
+        tests.add(test.rpartition(b" (")[0] if test else b"")
+        self.n_traced[code] = self.n_traced.get(code, 0) + 1
+        # After that many calls hardly a new line is seen, and a busy function gets slow.
+        return self.line if test and self.n_traced[code] < _MAX_TRACED else None
+
+    def line(self, frame: FrameType, event: str, _argument: object) -> Any:
+        """Note one line of such a function."""
+        if event == "line":
+            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+        return self.line
 
     def audit(self, event: str, _arguments: object) -> None:
         """Note an event that a policy could forbid, and in which test it was."""
@@ -112,7 +123,7 @@ class _Seen:
 
     def dump(self) -> None:
         """Write the file; a later call of the same process replaces it."""
-        sys.setprofile(None)
+        sys.settrace(None)
         modules = {
             name: module.__file__
             for name, module in list(sys.modules.items())
@@ -129,6 +140,7 @@ class _Seen:
             "modules": modules,
             "mapped": sorted(mapped),
             "variables": {name: self.initial.get(name) for name in sorted(self.variables)},
+            "lines": {file: sorted(lines) for file, lines in self.lines.items()},
             "tests": [test.decode("utf-8", "replace") for test in ids],
             "events": [
                 [event, sorted(places[test] for test in tests)] for event, tests in self.events.items()

@@ -56,6 +56,7 @@ class _Seen:
     mapped: set[str] = field(default_factory=set)
     variables: dict[str, str | None] = field(default_factory=dict)
     calls: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    lines: dict[str, set[int]] = field(default_factory=dict)
     events: dict[str, set[str]] = field(default_factory=dict)
     importers: dict[str, int] = field(default_factory=dict)
     programs: set[str] = field(default_factory=set)
@@ -212,6 +213,8 @@ def _add(seen: _Seen, told: Mapping[str, Any]) -> None:
     for file, function, places in told["calls"]:
         tests = seen.calls.setdefault((file, function), set())
         tests.update(told["tests"][place] for place in places)
+    for file, lines in told["lines"].items():
+        seen.lines.setdefault(file, set()).update(lines)
     for event, places in told["events"]:
         seen.events.setdefault(event, set()).update(told["tests"][place] for place in places)
 
@@ -243,6 +246,7 @@ def _usage(gold: Gold, seen: _Seen, empty: _Seen, variables: Mapping[str, str]) 
             files=_paths(filter(own, plain), 160),
             variables={name: variables.get(name) for name in read[:60]},
             programs=_paths(filter(own, seen.programs - empty.programs), 40),
+            lines={file: _ranges(lines) for file, lines in sorted(seen.lines.items()) if own(file)},
             functions=_functions(seen.calls, own, gold.workdir),
             written=_paths((path for path in written if own(path + "/")), 20),
             events={event: len(tests) for event, tests in sorted(seen.events.items())},
@@ -281,6 +285,17 @@ def _functions(
     return found
 
 
+def _ranges(numbers: Iterable[int]) -> str:
+    """Write line numbers short: ``3-9,14``."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in found)
+
+
 def _capped(usage: Usage) -> Usage:
     """Shorten the longest parts until the whole is small enough to ship."""
     while len(json.dumps(asdict(usage), ensure_ascii=True)) > MAX_BYTES:
@@ -288,5 +303,8 @@ def _capped(usage: Usage) -> Usage:
         importers = {name: n for name, n in usage.importers.items() if name in modules or "/" in name}
         files = usage.files[: len(usage.files) * 4 // 5]
         functions = dict(list(usage.functions.items())[: max(1, len(usage.functions) * 9 // 10)])
-        usage = replace(usage, modules=modules, files=files, functions=functions, importers=importers)
+        lines = {file: text for file, text in usage.lines.items() if file in functions}
+        usage = replace(
+            usage, lines=lines, modules=modules, files=files, functions=functions, importers=importers
+        )
     return usage
