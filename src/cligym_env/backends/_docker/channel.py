@@ -10,6 +10,7 @@ from cligym_env.backends._bash import ARGV
 from cligym_env.backends._docker import command
 from cligym_env.backends._docker.container import Container
 from cligym_env.backends._docker.control import ControlLostError
+from cligym_env.backends._docker.pipes import Pipes
 from cligym_env.backends._docker.stream import Stream
 from cligym_env.errors import ShellLostError
 
@@ -41,12 +42,17 @@ class ExecChannel:
         self.closed = False
         self._closing = threading.Lock()
 
-    def _start(self, user: str, cwd: str, environ: Mapping[str, str]) -> tuple[command.Exec, Stream]:
-        container = self._container
+    def _start(
+        self, user: str, cwd: str, environ: Mapping[str, str]
+    ) -> tuple[command.Exec, Stream | Pipes]:
+        container, program = self._container, command.Program(ARGV, user, cwd, environ, root_if_gone=True)
         for last in (False, True):
             container.check_open()
             self._control = container.control
-            made = command.start(container, command.Program(ARGV, user, cwd, environ, root_if_gone=True))
+            found = self._over_pipes(program)
+            if found is not None:
+                return found
+            made = command.start(container, program)
             if made.pid and made.stream is not None:
                 return made, made.stream
             if made.stream is not None:
@@ -57,6 +63,30 @@ class ExecChannel:
                 break
             container.restart(self._control)  # something in it keeps every new process from standing
         raise ShellLostError(f"no shell starts: {why}")
+
+    def _over_pipes(self, program: command.Program) -> tuple[command.Exec, Pipes] | None:
+        """Start a shell that reads and writes pipes of our own, where that can be."""
+        root = self._container.root
+        if not root:
+            return None
+        try:
+            pipes = Pipes(root)
+        except OSError:
+            return None
+        try:
+            made = command.start(self._container, program, pipes)
+            if made.stream is not None:
+                made.stream.close()
+            if made.pid:
+                pipes.connected(made.host_pid())
+                return made, pipes
+        except OSError:
+            pass
+        except BaseException:
+            pipes.close()
+            raise
+        pipes.close()
+        return None
 
     def send(self, data: bytes, *, begins: bool = True) -> None:
         """Write to the shell's standard input."""

@@ -13,6 +13,7 @@ import docker.errors
 from cligym_env.backends._bash import CappedOutput
 from cligym_env.backends._docker.control import ControlLostError
 from cligym_env.backends._docker.engine import told_as
+from cligym_env.backends._docker.pipes import Pipes
 from cligym_env.backends._docker.stream import Stream, start_exec
 from cligym_env.core import ExecResult
 from cligym_env.errors import SandboxLostError
@@ -25,12 +26,13 @@ __all__ = ["Exec", "Program", "environ_of", "run", "start"]
 # Says which process it is, goes to the directory, puts stdout and stderr in one pipe so that their
 # order stays, and becomes the command in exactly the given environment. `-p` keeps BASH_ENV away.
 _BEGIN = r"""
+if [[ $4 ]]; then exec <"$4" >"$5" 2>&1; fi
 \builtin printf '%s %s\n' "$1" "$$"
 if ! \builtin cd -- "$2" 2>/dev/null; then
   [[ $3 ]] || { \builtin printf '%s: no such directory\n' "$2"; \builtin exit 126; }
   \builtin cd /
 fi
-n=$4; \builtin shift 4
+n=$6; \builtin shift 6
 if [[ -x /usr/bin/env ]]; then \builtin exec -c /usr/bin/env -- "$@" 2>&1; fi
 \builtin shift "$n"
 \builtin exec -- "$@" 2>&1
@@ -75,10 +77,11 @@ class Program:
     environ: Mapping[str, str]
     root_if_gone: bool = False
 
-    def wrapped(self, nonce: str) -> list[str]:
+    def wrapped(self, nonce: str, pipes: tuple[str, str]) -> list[str]:
         """The argument vector with what comes before the program itself."""
         variables = [f"{name}={value}" for name, value in self.environ.items()]
-        begin = ["cligym", nonce, self.cwd, "1" if self.root_if_gone else "", str(len(variables))]
+        gone = "1" if self.root_if_gone else ""
+        begin = ["cligym", nonce, self.cwd, gone, *pipes, str(len(variables))]
         bash = ["/bin/bash", "--noprofile", "--norc", "-p", "-c", _BEGIN]
         return [*bash, *begin, *variables, *self.argv]
 
@@ -121,6 +124,21 @@ class Exec:
             time.sleep(pause_s)
             pause_s = min(0.1, 2 * pause_s)
 
+    def host_pid(self) -> int:
+        """Its process id on this host.
+
+        Raises:
+            OSError: it has none here, or has ended.
+            SandboxLostError: the container is gone.
+        """
+        with told_as():
+            pid = int(self.container.engine.api.exec_inspect(self.id)["Pid"] or 0)
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            for line in stream:
+                if line.startswith(b"NSpid:") and line.split()[-1] == str(self.pid).encode():
+                    return pid
+        raise ProcessLookupError(f"no process {pid} that is {self.pid} inside")
+
     def kill(self) -> None:
         """End it and everything it started; as the last resort, the whole container's processes."""
         control = self.container.control
@@ -130,12 +148,13 @@ class Exec:
             self.container.restart(control)
 
 
-def start(container: Container, program: Program) -> Exec:
+def start(container: Container, program: Program, pipes: Pipes | None = None) -> Exec:
     """Start a process and wait until it began.
 
     Args:
         container: where.
         program: what.
+        pipes: take the place of the engine's stream, when it could begin with them.
 
     Raises:
         SandboxLostError: the container is gone.
@@ -149,7 +168,7 @@ def start(container: Container, program: Program) -> Exec:
         with told_as():
             made = api.exec_create(
                 container.id,
-                program.wrapped(nonce),
+                program.wrapped(nonce, pipes.inside if pipes else ("", "")),
                 stdin=True,
                 user="0:0" if program.user == "root" else program.user,  # works without /etc/passwd
                 environment=container.no_environ,
@@ -160,7 +179,10 @@ def start(container: Container, program: Program) -> Exec:
         if isinstance(cause, docker.errors.APIError) and container.is_running():
             return Exec(container, "", None, 0, since, f"{cause.explanation}\n".encode())
         raise
-    early, pid = _begun(stream, nonce)
+    if pipes is not None:
+        early, pid = _begun(_Watched(pipes, stream), nonce)
+    else:
+        early, pid = _begun(stream, nonce)
     return Exec(container, made["Id"], stream, pid, since, early)
 
 
@@ -200,7 +222,31 @@ def run(
     return ExecResult(code, kept, n_dropped)
 
 
-def _begun(stream: Stream, nonce: str) -> tuple[bytes, int]:
+class _Watched:
+    """Reads pipes until the engine's stream says that nobody will write to them."""
+
+    def __init__(self, pipes: Pipes, stream: Stream) -> None:
+        self._pipes = pipes
+        self._stream = stream
+        self._until = 0.0
+
+    def recv(self, timeout_s: float) -> bytes | None:
+        """Read what comes first: the pipes' output, or the engine's complaint."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            if data := self._pipes.recv(0.02):
+                return data
+            said = self._stream.recv(0.0)
+            if said:
+                return said
+            if said is not None:  # it ends, too, when the program lets go of it for the pipes
+                self._until = self._until or time.monotonic() + _LATE_S
+            if self._until and time.monotonic() > self._until:
+                return b""
+        return None
+
+
+def _begun(stream: Stream | _Watched, nonce: str) -> tuple[bytes, int]:
     """Read the first line, which our own code prints; the rest, and the process id."""
     held = bytearray()
     start = nonce.encode() + b" "

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _MAX_KEYS = 4
 _ASKED_OFTEN = 2
+_GRACE_S = 0.05  # making one keeps engine and processors busy: whoever just got one goes first
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class Pool(Generic[T]):
                 if shelf.n_asked >= _ASKED_OFTEN:
                     shelf.n_wanted = max(shelf.n_wanted, self._size)
                 found = shelf.ready.popleft() if shelf.ready else None
-            self._fill()
+            self._fill(_GRACE_S)
             if found is None or self._fits(found):
                 return found
             self._drop(found)
@@ -110,13 +111,13 @@ class Pool(Generic[T]):
         self._shelves.move_to_end(key)
         return shelf
 
-    def _fill(self) -> None:
+    def _fill(self, after_s: float = 0.0) -> None:
         with self._changed:
             if self._closed or self._working or self._next() is None:
                 return
             self._working = True
         try:
-            threading.Thread(target=self._work, name="cligym-pool", daemon=True).start()
+            threading.Thread(target=self._work, args=(after_s,), name="cligym-pool", daemon=True).start()
         except RuntimeError:  # no new threads while the interpreter shuts down
             self._working = False
 
@@ -127,7 +128,9 @@ class Pool(Generic[T]):
                 return key
         return None
 
-    def _work(self) -> None:
+    def _work(self, after_s: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, after_s)
         while True:
             with self._changed:
                 surplus = self._evict()
