@@ -24,7 +24,7 @@ AUTO = "auto"
 """The back end's name that stands for ``default_backend()``."""
 
 _ORDER = ("docker", "embedded")
-_ENGINE_ANSWER_S = 2.0
+_ENGINE_ANSWER_S = 20.0
 _DEFAULT_SOCKET = "/var/run/docker.sock"
 
 

@@ -32,7 +32,7 @@ _MAX_PIECES = 40
 _WINDOW_BYTES = 32
 _MAX_FORM_BYTES = 32 << 20
 _DEPTH = 3
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0
 
 _SITE = re.compile(r".*/(site|dist)-packages/|/opt/venv/bin/")
 _BACKUP = re.compile(

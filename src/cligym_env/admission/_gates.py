@@ -34,7 +34,7 @@ N_SOLUTION = 3
 _MAX_HINT_CHARS = 240
 
 _SLOWER = 10.0
-_LEAST_DEADLINE_S = 30.0
+_LEAST_DEADLINE_S = 60.0
 
 _gold_s: dict[tuple[str, str, str], float] = {}
 """Golds that were seen to hold by this process, and how many seconds their suites took."""

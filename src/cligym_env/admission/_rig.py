@@ -25,7 +25,7 @@ from cligym_env.verify import Images, verify
 
 __all__ = ["Rig"]
 
-_FIND_TIMEOUT_S = 120.0
+_FIND_TIMEOUT_S = 300.0
 _N_TRIES = 3
 
 

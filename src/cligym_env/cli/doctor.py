@@ -115,7 +115,7 @@ def _namespaces() -> str:
     kinds = ["--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts"]
     try:
         done = subprocess.run(
-            ["unshare", *kinds, "true"], capture_output=True, text=True, timeout=20, check=False
+            ["unshare", *kinds, "true"], capture_output=True, text=True, timeout=120, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot be tried: {error}"

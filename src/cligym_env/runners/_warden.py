@@ -20,7 +20,7 @@ INTERPRETER = "/usr/bin/python3"
 
 LOG_BYTES = 96 << 10
 RECORD_BYTES = 32 << 20
-_GRACE_S = 15.0
+_GRACE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

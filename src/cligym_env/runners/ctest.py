@@ -24,7 +24,7 @@ __all__ = ["CTestRunner", "create"]
 
 CTEST = "/usr/bin/ctest"
 SETPRIV = "/usr/bin/setpriv"
-_LIST_TIMEOUT_S = 60.0
+_LIST_TIMEOUT_S = 300.0
 _TEST_TIMEOUT_S = 120
 _REPORT = "report.xml"
 

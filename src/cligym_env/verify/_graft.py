@@ -16,7 +16,7 @@ from cligym_env.verify._states import REMAKERS, Finding, Survey
 
 __all__ = ["Graft", "RemadeError"]
 
-_REMAKE_TIMEOUT_S = 120.0
+_REMAKE_TIMEOUT_S = 300.0
 _TAGS = ("", ".opt-1", ".opt-2")
 
 

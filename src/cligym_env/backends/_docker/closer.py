@@ -49,7 +49,7 @@ class Closer:
                 break
             self._remove(container)
         with self._changed:
-            self._changed.wait_for(lambda: not self._n_left, timeout=120)
+            self._changed.wait_for(lambda: not self._n_left, timeout=300)
 
     def _work(self) -> None:
         while True:

@@ -39,9 +39,9 @@ if [[ -x /usr/bin/env ]]; then \builtin exec -c /usr/bin/env -- "$@" 2>&1; fi
 """
 
 _DRAIN_S = 1.0  # for the output of what was killed to come through
-_STATUS_S = 10.0
+_STATUS_S = 60.0
 _LATE_S = 1.0  # the engine tells an exit code a moment after the output has ended
-_BEGIN_S = 30.0  # for the engine to start a process; it takes 40 ms when it is not busy
+_BEGIN_S = 60.0  # for the engine to start a process; it takes 40 ms when it is not busy
 _MAX_BEGIN_BYTES = 4096
 
 _DEFAULT_ENVIRON = {
@@ -201,8 +201,8 @@ def run(
     Raises:
         SandboxLostError: the container is gone.
     """
-    deadline = time.monotonic() + timeout_s
     process = start(container, program)
+    deadline = time.monotonic() + timeout_s  # the time that the engine takes is not the command's
     output = CappedOutput(output_bytes)
     output.feed(process.early)
     try:

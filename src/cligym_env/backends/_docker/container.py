@@ -17,8 +17,8 @@ from cligym_env.errors import BackendUnavailableError, ImageError, SandboxLostEr
 
 __all__ = ["Container"]
 
-_OPEN_S = 30.0  # for the first process to answer; it takes milliseconds on a machine that is not busy
-_REOPEN_S = 3.0
+_OPEN_S = 120.0  # for the first process to answer; it takes milliseconds on a machine that is not busy
+_REOPEN_S = 20.0
 
 
 class Container:
@@ -174,7 +174,7 @@ class Container:
             except Exception:
                 if self.engine.api.inspect_container(self.id)["State"]["Running"]:
                     raise
-        self.engine.api.wait(self.id, timeout=60)
+        self.engine.api.wait(self.id, timeout=240)
 
     def freeze(self) -> None:
         """Kill all that runs in it, for good; harmless twice.

@@ -99,7 +99,7 @@ class Pool(Generic[T]):
             old = [one for shelf in self._shelves.values() for one in shelf.ready]
             self._shelves.clear()
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._working, timeout=60)
+            self._changed.wait_for(lambda: not self._working, timeout=300)
         for one in old:
             self._drop(one)
 

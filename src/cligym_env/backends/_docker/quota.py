@@ -21,6 +21,7 @@ __all__ = ["Quota"]
 _PERIOD_S = 0.5
 _REMOTE_PERIOD_S = 5.0  # the engine itself has to add up sizes
 _MAX_FILES = 200_000
+_SETTLED_BYTES = 1 << 20  # files take a little more when they reach the disk, and nobody writes then
 
 
 class Quota:
@@ -65,10 +66,13 @@ class Quota:
                     continue
                 try:
                     used = _used_bytes(container)
-                    if used > container.limits.disk_bytes and used > before.get(container, 0):
+                    known = before.get(container, 0)
+                    grows = used > known + _SETTLED_BYTES
+                    if used > container.limits.disk_bytes and grows:
                         spared = shells()
                         container.control.clear(spared() if spared else ())
-                    before[container] = used
+                    if grows or used < known:
+                        before[container] = used  # else it stays, so that a slow growth adds up
                 except SandboxError:
                     continue  # it is going, or will be found gone by its next command
                 if not container.upper:

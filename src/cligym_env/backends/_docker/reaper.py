@@ -17,7 +17,7 @@ import time
 __all__ = ["Reaper", "main"]
 
 _QUIET_S = 3.0  # without anything new: an order on its way when its giver died may still be carried out
-_GIVE_UP_S = 120.0
+_GIVE_UP_S = 600.0
 
 
 class Reaper:

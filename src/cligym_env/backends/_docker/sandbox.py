@@ -181,7 +181,7 @@ class DockerSandbox:
                 "/",
                 environ_of(None, "root"),
             ),
-            timeout_s=60,
+            timeout_s=300,
             stdin=b"",
             output_bytes=4096,
         )

@@ -25,7 +25,7 @@ _BOOTSTRAP = (
     "import sys,types;p=types.ModuleType('box');p.__path__=[sys.argv[1]];sys.modules['box']=p;"
     "from box import zygote;zygote.main()"
 )
-_START_S = 60.0
+_START_S = 180.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -112,7 +112,7 @@ class Zygote:
         """Whether it has not ended: it says nothing after its first word."""
         return not wait_readable(self._control.fileno(), 0.0)
 
-    def end(self, name: str, timeout_s: float = 30.0) -> None:
+    def end(self, name: str, timeout_s: float = 180.0) -> None:
         """End a sandbox; returns when its last process is gone, or the zygote with all of them.
 
         Raises:
@@ -122,7 +122,7 @@ class Zygote:
             if not wait_readable(sock.fileno(), timeout_s):
                 raise DeadlineError(f"sandbox {name} does not end within {timeout_s:.0f} s")
 
-    def close(self, timeout_s: float = 30.0) -> None:
+    def close(self, timeout_s: float = 180.0) -> None:
         """End the zygote, every sandbox and their folders; harmless twice."""
         if self.pid != os.getpid():  # a fork of the owner must not end what is not its own
             self._control.close()

@@ -8,7 +8,8 @@ import signal
 import time
 from typing import NamedTuple
 
-_CALM_S = 0.1  # a process that runs stops within microseconds, one that waits for the disk may not
+_CALM_S = 0.5  # a process that runs stops within microseconds; not one that waits for disk or processor
+_HOLD_S = 2.0  # for all rounds together
 _GONE_S = 0.5
 _ROUNDS = 50  # of looking for new ones while a family forks
 
@@ -86,13 +87,14 @@ def _wait(pids: set[int], states: str, limit_s: float, proc: int) -> None:
 def hold(leader: int, since_ticks: int, proc: int) -> set[int]:
     """Stop a family, also one that forks; the processes in it."""
     held: set[int] = set()
+    until = time.monotonic() + _HOLD_S
     for _ in range(_ROUNDS):
         new = _members(leader, since_ticks, proc) - held
         if not new:
             break
         for pid in new:
             _send(pid, signal.SIGSTOP)
-        _wait(new, "TtZX", _CALM_S, proc)
+        _wait(new, "TtZX", min(_CALM_S, until - time.monotonic()), proc)
         held |= new
     return held
 

@@ -34,8 +34,8 @@ from cligym_env.errors import (
 
 __all__ = ["EmbeddedSandbox"]
 
-_START_S = 60.0
-_FILE_S = 120.0
+_START_S = 180.0
+_FILE_S = 300.0
 _LATE_S = 4.0  # for what is killed at a deadline to be gone
 _ARGUMENT_BYTES = 100_000  # the kernel takes 128 KiB in one argument
 _KINDS = {

@@ -16,6 +16,7 @@ _NOTICED_BYTES = 32 << 20
 _ENTRY_BYTES = 256  # an inode, at least
 _MANY_FILES = 1 << 20
 _SPARE_FILES = 64  # descriptors that are not levels
+_SETTLED_BYTES = 1 << 20  # files take a little more when they reach the disk, and nobody writes then
 
 
 class Quota:
@@ -82,9 +83,11 @@ class Quota:
         os.close(inlet)
         if status == 0 and text:
             used, before = int(text), self._used_bytes
-            self._used_bytes = used
+            grows = used > before + _SETTLED_BYTES
+            if grows or used < before:
+                self._used_bytes = used  # else it stays, so that a slow growth adds up
             # What makes room again is left alone.
-            self._over = used > self._limit_bytes and used > before and not self._struck
+            self._over = used > self._limit_bytes and grows and not self._struck
             # Nor does what was written between the count and the kill tell that it goes on.
             self._struck = self._over
         return True
