@@ -84,14 +84,14 @@ def test_flags_and_labels(backend, image, api) -> None:
 
 def test_first_process_cannot_be_killed_and_reaps(backend, image) -> None:
     sandbox = backend.start(image)
-    sandbox.exec("for i in {1..40}; do (setsid sleep 0.1 &); done; sleep 0.5", timeout_s=60)
+    sandbox.exec("for i in {1..40}; do (setsid sleep 0.1 &); done; sleep 0.5", timeout_s=300)
     states = "for f in /proc/[0-9]*/stat; do read -r line <$f && echo ${line##*) }; done 2>/dev/null"
     until(
-        lambda: all(line[0] != "Z" for line in sandbox.exec(states, timeout_s=60).text.splitlines()),
+        lambda: all(line[0] != "Z" for line in sandbox.exec(states, timeout_s=300).text.splitlines()),
         "zombies",
     )
-    sandbox.exec("kill -9 1; kill -TERM 1; kill -STOP 1; kill -9 -1", timeout_s=60)
-    assert sandbox.exec("echo alive", timeout_s=60).text == "alive\n"
+    sandbox.exec("kill -9 1; kill -TERM 1; kill -STOP 1; kill -9 -1", timeout_s=300)
+    assert sandbox.exec("echo alive", timeout_s=300).text == "alive\n"
 
 
 def test_deadline_when_orders_to_the_first_process_are_stolen(backend, image) -> None:
@@ -99,13 +99,13 @@ def test_deadline_when_orders_to_the_first_process_are_stolen(backend, image) ->
     sandbox.write("/srv/kept", b"kept")
     result = sandbox.exec("cat /proc/1/fd/0 >/dev/null & sleep 600", timeout_s=1)
     assert result.timed_out
-    assert sandbox.exec("cat /srv/kept", timeout_s=60).text == "kept"
+    assert sandbox.exec("cat /srv/kept", timeout_s=300).text == "kept"
 
 
 def test_freeze_while_the_first_process_is_flooded(backend, image) -> None:
     sandbox = backend.start(image)
     shell = sandbox.shell()
-    shell.run("yes >/proc/1/fd/1 & yes & touch /srv/f", timeout_s=60)
+    shell.run("yes >/proc/1/fd/1 & yes & touch /srv/f", timeout_s=300)
     assert sandbox.freeze().entry("/srv/f").kind == "file"
 
 
@@ -113,10 +113,10 @@ def test_shell_comes_back_when_everything_new_is_killed(backend, image) -> None:
     sandbox = backend.start(image)
     shell = sandbox.shell()
     daemon = "perl -MPOSIX -e 'exit if fork; setsid; kill 9, -1 while 1'"
-    shell.run(f"touch /srv/f; {daemon}; sleep 5", timeout_s=60)
+    shell.run(f"touch /srv/f; {daemon}; sleep 5", timeout_s=300)
     for _ in range(3):
         try:
-            result = shell.run("ls /srv", timeout_s=60)
+            result = shell.run("ls /srv", timeout_s=300)
         except CligymError:
             continue
         if result.exit_code == 0:
@@ -127,7 +127,7 @@ def test_shell_comes_back_when_everything_new_is_killed(backend, image) -> None:
 def test_fork_bomb_without_an_end_is_ended_by_the_deadline(backend, image) -> None:
     sandbox = backend.start(image, Limits(n_pids=64))
     assert sandbox.exec("f() { f & f & }; f 2>/dev/null; sleep 600", timeout_s=2).timed_out
-    assert sandbox.exec("echo alive", timeout_s=60).text == "alive\n"
+    assert sandbox.exec("echo alive", timeout_s=300).text == "alive\n"
 
 
 def test_container_killed_from_outside(backend, image, api) -> None:
@@ -135,8 +135,8 @@ def test_container_killed_from_outside(backend, image, api) -> None:
     shell = sandbox.shell()
     api.remove_container(sandbox.container.id, force=True)
     for call in (
-        lambda: shell.run("true", timeout_s=60),
-        lambda: sandbox.exec("true", timeout_s=60),
+        lambda: shell.run("true", timeout_s=300),
+        lambda: sandbox.exec("true", timeout_s=300),
         lambda: sandbox.read("/etc/passwd"),
         sandbox.freeze,
         sandbox.commit,
@@ -154,7 +154,7 @@ def test_api_snapshot_says_what_the_layers_say(shared, backend, image) -> None:
     sandbox.exec(
         "cd /srv; printf x > f; chown 5:6 f; ln -s /etc l; mkdir -m 700 d; mkfifo d/p; "
         "chmod 600 /etc/passwd; rm /etc/shadow; rm -rf /etc/skel; mkdir /etc/skel; touch /etc/skel/new",
-        timeout_s=60,
+        timeout_s=300,
     )
     near = sandbox.freeze()
     sandbox.container.engine._direct = False
@@ -223,11 +223,11 @@ def test_ready_shell_is_used_only_in_an_untouched_sandbox(image, shared) -> None
             {"cwd": "/tmp", "user": "nobody"},
         ):
             sandbox = backend.start(image)
-            result = sandbox.shell(**wish).run('pwd; echo "$X"; id -un', timeout_s=60)
+            result = sandbox.shell(**wish).run('pwd; echo "$X"; id -un', timeout_s=300)
             assert result.text == ("/usr\n1\nroot\n" if "environ" in wish else "/tmp\n\nnobody\n")
             backend.prepare(image, 1, timeout_s=PATIENCE_S)
         sandbox = backend.start(image)
-        sandbox.exec("rm -r /lib64", timeout_s=60)
+        sandbox.exec("rm -r /lib64", timeout_s=300)
         with pytest.raises(CligymError):  # a new bash finds no loader: nothing old may hide that
             sandbox.shell(cwd="/usr", environ={"PATH": "/usr/bin", "X": "1"})
     finally:
@@ -283,7 +283,7 @@ backend = create(pool_size=2)
 image = Image("docker", sys.argv[1])
 backend.prepare(image, 2)
 one, other = backend.start(image), backend.start(image)
-other.exec("touch /srv/f", timeout_s=60)
+other.exec("touch /srv/f", timeout_s=300)
 made = other.commit()
 print(backend._works().engine.session, made.ref, flush=True)
 sys.stdin.read()
@@ -348,7 +348,7 @@ def test_images_without_a_name_go_with_the_back_end(image, shared, api) -> None:
     refs = []
     for name in (kept, ""):
         sandbox = backend.start(image)
-        sandbox.exec(f"echo '{name}' > /srv/f", timeout_s=60)
+        sandbox.exec(f"echo '{name}' > /srv/f", timeout_s=300)
         refs.append(sandbox.commit().ref)
         if name:
             backend.tag(Image("docker", refs[-1]), name)
@@ -374,12 +374,12 @@ pid = os.fork()
 if not pid:
     sandbox.close()
     mine = backend.start(image)
-    print("child", mine.exec("echo alive", timeout_s=60).text, end="", flush=True)
+    print("child", mine.exec("echo alive", timeout_s=300).text, end="", flush=True)
     backend.close()
     os._exit(0)
 os.waitpid(pid, 0)
-print("parent", shell.run("echo alive", timeout_s=60).text, end="", flush=True)
-print("parent", sandbox.exec("echo alive", timeout_s=60).text, end="", flush=True)
+print("parent", shell.run("echo alive", timeout_s=300).text, end="", flush=True)
+print("parent", sandbox.exec("echo alive", timeout_s=300).text, end="", flush=True)
 """
     done = subprocess.run(
         [sys.executable, "-c", code, image.ref], stdout=subprocess.PIPE, text=True, check=True
@@ -447,13 +447,13 @@ def test_engine_that_goes_away_in_mid_episode(image, shared, api, tmp_path) -> N
     name = sandbox.container.id
     try:
         shell = sandbox.shell()
-        assert shell.run("echo alive", timeout_s=60).text == "alive\n"
+        assert shell.run("echo alive", timeout_s=300).text == "alive\n"
         relay.cut()
         # Its first process ends with the line to it, so nothing runs on where nobody can reach it.
         until(lambda: not api.containers(filters={"id": name}), "the container stops by itself")
         for call in (
-            lambda: shell.run("true", timeout_s=60),
-            lambda: sandbox.exec("true", timeout_s=60),
+            lambda: shell.run("true", timeout_s=300),
+            lambda: sandbox.exec("true", timeout_s=300),
             sandbox.freeze,
         ):
             with pytest.raises(SandboxLostError, match=r"engine|gone"):

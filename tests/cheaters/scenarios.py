@@ -116,7 +116,7 @@ class Bench:
     def _inside(self, path: str) -> Sequence[str]:
         sandbox = self._start()
         try:
-            found = sandbox.exec(["/usr/bin/find", path, "-mindepth", "1", "-print0"], timeout_s=60)
+            found = sandbox.exec(["/usr/bin/find", path, "-mindepth", "1", "-print0"], timeout_s=300)
             return [name for name in found.output.decode().split("\0") if name]
         finally:
             sandbox.close()

@@ -79,7 +79,7 @@ def test_the_image_is_in_order(name: str, real_backend: Backend) -> None:
 
     def ask(command: str, user: str = "root") -> str:
         variables = environ.of(gold, sandbox, user=user)
-        result = sandbox.exec(command, timeout_s=120, user=user, cwd=gold.workdir, environ=variables)
+        result = sandbox.exec(command, timeout_s=300, user=user, cwd=gold.workdir, environ=variables)
         assert result.exit_code == 0, result.text
         return result.text.strip()
 
@@ -238,8 +238,10 @@ def test_packages_are_installed_on_lent_sources(real_backend: Backend) -> None:
     gold = golds.load("cjson")
     sandbox = real_backend.start(image(gold, real_backend), Limits())
     try:
-        assert sandbox.exec("cmake --version", timeout_s=60).exit_code == 0
-        leftovers = sandbox.exec("ls /etc/apt/sources.list.d /var/lib/apt/lists; ls /etc/apt", timeout_s=60)
+        assert sandbox.exec("cmake --version", timeout_s=300).exit_code == 0
+        leftovers = sandbox.exec(
+            "ls /etc/apt/sources.list.d /var/lib/apt/lists; ls /etc/apt", timeout_s=300
+        )
         assert "sources.list\n" not in leftovers.text
         assert "lent" not in leftovers.text
     finally:

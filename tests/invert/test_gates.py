@@ -83,16 +83,16 @@ def test_its_image_is_kept_and_sealed(good, gold, backend):
     sandbox = backend.start(image)
     try:
         look = "cd /testbed; git status --porcelain; git log --oneline --all | wc -l; git diff --stat"
-        assert sandbox.exec(look, timeout_s=60).text.split() == ["1"]
+        assert sandbox.exec(look, timeout_s=300).text.split() == ["1"]
         assert (
             "partial_idx + 1"
-            in sandbox.exec("git -C /testbed show HEAD:h11/_receivebuffer.py", timeout_s=60).text
+            in sandbox.exec("git -C /testbed show HEAD:h11/_receivebuffer.py", timeout_s=300).text
         )
         every = "git -C /testbed cat-file --batch-all-objects --batch | grep -ac 'partial_idx + 2'"
-        assert sandbox.exec(every, timeout_s=60).text.split() == ["0"]
-        stale = sandbox.exec("ls /testbed/h11/__pycache__ | grep -c '^_receivebuffer'", timeout_s=60)
+        assert sandbox.exec(every, timeout_s=300).text.split() == ["0"]
+        stale = sandbox.exec("ls /testbed/h11/__pycache__ | grep -c '^_receivebuffer'", timeout_s=300)
         assert stale.text.split() == ["0"]
-        assert sandbox.exec("stat -c %U /testbed/.git/HEAD", timeout_s=60).text.split() == ["dev"]
+        assert sandbox.exec("stat -c %U /testbed/.git/HEAD", timeout_s=300).text.split() == ["dev"]
     finally:
         sandbox.close()
 

@@ -58,22 +58,22 @@ def sandbox(real_backend: Backend) -> Iterator[Sandbox]:
 def test_ctests_rules_hold_and_programs_are_the_users(sandbox: Sandbox) -> None:
     gold = replace(golds.load("cjson"), workdir="/opt/own", test_args=("build",))
     sandbox.write("/opt/own/CMakeLists.txt", PROJECT.encode())
-    made = sandbox.exec("cd /opt/own && cmake -B build . && chown -R dev:dev .", timeout_s=120)
+    made = sandbox.exec("cd /opt/own && cmake -B build . && chown -R dev:dev .", timeout_s=300)
     assert made.exit_code == 0, made.text
     run = plugins.create("runners", "ctest").run
-    result = run(gold, sandbox, timeout_s=120)
+    result = run(gold, sandbox, timeout_s=300)
     assert result.complete, result.log
     assert result.outcomes == OUTCOMES
-    some = run(gold, sandbox, timeout_s=120, only=["passes", "who am;i $x [==["])
+    some = run(gold, sandbox, timeout_s=300, only=["passes", "who am;i $x [==["])
     assert some.complete
     assert some.passed == {"passes", "who am;i $x [==["}
-    assert b".tests-" not in sandbox.exec("ls -a /", timeout_s=60).output
+    assert b".tests-" not in sandbox.exec("ls -a /", timeout_s=300).output
 
 
 @pytest.mark.slow
 def test_no_build_folder_is_no_report(sandbox: Sandbox) -> None:
     gold = replace(golds.load("cjson"), test_args=("nowhere",))
-    result = plugins.create("runners", "ctest").run(gold, sandbox, timeout_s=60)
+    result = plugins.create("runners", "ctest").run(gold, sandbox, timeout_s=300)
     assert not result.complete
     assert not result.passed
 

@@ -114,7 +114,7 @@ def start(real_backend: Backend, gold: Gold) -> Iterator[Callable[..., Sandbox]]
 
 
 def run(gold: Gold, sandbox: Sandbox, **options):
-    return plugins.create("runners", "pytest").run(gold, sandbox, timeout_s=120, **options)
+    return plugins.create("runners", "pytest").run(gold, sandbox, timeout_s=300, **options)
 
 
 def test_outcomes_ids_and_choice(gold, start):
@@ -181,7 +181,7 @@ def test_a_flood_of_output_and_strays_do_not_matter(gold, start):
 
 def test_no_interpreter_is_no_report(gold, start):
     sandbox = start(test_own="def test_a(): pass\n")
-    assert sandbox.exec("rm /opt/venv/bin/python", timeout_s=60).exit_code == 0
+    assert sandbox.exec("rm /opt/venv/bin/python", timeout_s=300).exit_code == 0
     result = run(gold, sandbox)
     assert not result.complete
     assert "cannot start the suite" in result.log
@@ -189,9 +189,9 @@ def test_no_interpreter_is_no_report(gold, start):
 
 def test_nothing_is_left_behind(gold, start, real_backend):
     sandbox = start(test_own="def test_a(): pass\n")
-    before = sandbox.exec("find / -xdev -not -path '/proc/*' | sort", timeout_s=120).output
+    before = sandbox.exec("find / -xdev -not -path '/proc/*' | sort", timeout_s=300).output
     assert run(gold, sandbox).passed
-    after = sandbox.exec("find / -xdev -not -path '/proc/*' | sort", timeout_s=120).output
+    after = sandbox.exec("find / -xdev -not -path '/proc/*' | sort", timeout_s=300).output
     new = set(after.splitlines()) - set(before.splitlines())
     assert all(b"__pycache__" in path or b"/tmp/pytest-of-" in path for path in new), new
 
