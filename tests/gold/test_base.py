@@ -1,13 +1,14 @@
 """The base image's making, as far as it needs no machine."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from cligym_env.errors import ImageError
 from cligym_env.gold import base
-from cligym_env.gold._host import bar, host_failures, tail
+from cligym_env.gold._host import bar, forget_stale, host_failures, tail
 
 
 def test_the_name_says_what_it_is_made_of() -> None:
@@ -77,3 +78,14 @@ def test_a_report_is_passed_through() -> None:
     with bar("gold h11", told.append) as report:
         report("unpacking")
     assert told == ["unpacking"]
+
+
+def test_what_killed_runs_left_goes(tmp_path: Path) -> None:
+    for name in (".making-old", ".making-new", "kept"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").write_text("x")
+    (tmp_path / ".making-file").write_text("x")
+    for name in (".making-old", ".making-file", "kept"):
+        os.utime(tmp_path / name, (1, 1))
+    forget_stale(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".making-new", "kept"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +17,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from cligym_env import files
 from cligym_env.errors import ImageError
 
-__all__ = ["Report", "bar", "host_failures", "sha256", "silent", "tail"]
+__all__ = ["Report", "bar", "forget_stale", "host_failures", "sha256", "silent", "tail"]
 
 logger = logging.getLogger("cligym_env.gold")
+
+_STALE_S = 3600.0
 
 Report = Callable[[str], None]
 """Told in one line what a long piece of work does now."""
@@ -74,6 +78,21 @@ def host_failures() -> Iterator[None]:
                 "move the home with CLIGYM_HOME"
             ) from error
         raise
+
+
+def forget_stale(folder: Path) -> None:
+    """Remove what killed runs left half-made in a folder: ``.making-*``, untouched for an hour."""
+    for path in folder.glob(".making-*"):
+        try:
+            if time.time() - path.lstat().st_mtime < _STALE_S:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        except FileNotFoundError:
+            # Somebody else was quicker.
+            continue
 
 
 def tail(text: str, *, n_lines: int = 6, n_chars: int = 800) -> str:

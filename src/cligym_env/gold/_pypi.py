@@ -27,7 +27,7 @@ from pypi_simple import (
 )
 
 from cligym_env.errors import GoldError, ImageError
-from cligym_env.gold._host import Report, sha256
+from cligym_env.gold._host import Report, forget_stale, sha256
 
 __all__ = ["sdist", "target_tags", "wheels"]
 
@@ -57,6 +57,7 @@ def target_tags() -> tuple[tags.Tag, ...]:
 def wheels(pins: tuple[str, ...], folder: Path, known: dict[str, str], report: Report) -> list[Path]:
     """Fetch one wheel for each pin; see ``fetch.wheels``."""
     folder.mkdir(parents=True, exist_ok=True)
+    forget_stale(folder)
     present = _present(folder)
 
     def one(pin: str) -> Path:

@@ -23,7 +23,7 @@ from cligym_env import files
 from cligym_env.core import Backend, Image, Source
 from cligym_env.errors import GoldError, ImageError
 from cligym_env.gold import _pypi, base
-from cligym_env.gold._host import Report, sha256, silent, tail
+from cligym_env.gold._host import Report, forget_stale, sha256, silent, tail
 
 __all__ = ["downloads", "source", "wheels"]
 
@@ -79,6 +79,7 @@ def source(wanted: Source, backend: Backend, base_image: Image, *, report: Repor
         if not folder.exists():
             report(f"fetching {wanted.name} {wanted.version}")
             folder.parent.mkdir(parents=True, exist_ok=True)
+            forget_stale(folder.parent)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as scratch:
                 made = Path(scratch, "out")
                 made.mkdir()
