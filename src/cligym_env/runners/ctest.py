@@ -103,7 +103,13 @@ def _listed(gold: Gold, sandbox: Sandbox, variables: dict[str, str]) -> tuple[li
 
 
 def _identity(user: str, sandbox: Sandbox) -> list[str]:
-    """The arguments that drop to a user; of an unknown one, those that drop to nobody."""
+    """The arguments that drop to a user; of an unknown one, those that drop to nobody.
+
+    None where the sandbox holds one id only, so that there is no other user to become.
+    """
+    ids_here = sandbox.exec(["/bin/cat", "/proc/self/uid_map"], timeout_s=_LIST_TIMEOUT_S).output
+    if [line.split()[2:] for line in ids_here.splitlines()] == [[b"1"]]:
+        return []
     ids = "65534", "65534"
     for line in sandbox.read("/etc/passwd").decode("utf-8", "replace").splitlines():
         fields = line.split(":")
