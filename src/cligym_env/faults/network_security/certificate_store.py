@@ -1,59 +1,39 @@
-"""The store of trusted certificates is damaged, empty, or not where programs look for it."""
+"""The store of trusted certificates is damaged, empty, or closed to those who need it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from random import Random
 
 from cligym_env.core import FaultFamily
-from cligym_env.faults._common import Draft, Family, Look, q
+from cligym_env.faults._common import Draft, Family, Look
 
 __all__ = ["create"]
 
 _HINT = "Nothing is trusted any more, because what to trust is not read."
-_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_LINKS = ("/usr/lib/ssl/certs", "/usr/lib/ssl/cert.pem")
+_FOLDER = "/etc/ssl/certs"
+_BUNDLE = f"{_FOLDER}/ca-certificates.crt"
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    used = [
-        path
-        for path in look.usage.files
-        if re.search(r"^/etc/ssl/certs|^/usr/share/ca-certificates/|cacert\.pem$", path)
-    ]
-    asks = "OpenSSL" in look.usage.modules or "certifi" in look.usage.modules
-    if not used and not asks:
+    if _BUNDLE not in look.usage.files or look.node(_BUNDLE).kind != "file":
         return
-    drafts = []
-    if look.node(_BUNDLE).kind == "file":
+    kept = rng.randrange(100, 4000)
+    folder = look.node(_FOLDER)
+    drafts = [
         # The bundle is made from single certificates, which are all there.
-        drafts.append(
-            Draft([f": > {_BUNDLE}"], ["update-ca-certificates --fresh"], _HINT, {"kind": "emptied bundle"})
-        )
-        drafts.append(
-            Draft(
-                [f"chmod 600 {_BUNDLE}"], [f"chmod 644 {_BUNDLE}"], _HINT, {"kind": "bundle for root only"}
-            )
-        )
-    folder = look.node("/etc/ssl/certs")
-    if folder.kind == "dir":
-        drafts.append(
-            Draft(
-                ["chmod 700 /etc/ssl/certs"],
-                [f"chmod {folder.mode:o} /etc/ssl/certs"],
-                _HINT,
-                {"kind": "closed folder"},
-            )
-        )
-    for link in _LINKS:
-        node = look.node(link)
-        if node.kind == "link":
-            broken = rng.choice(["/etc/pki/tls/certs", "/usr/local/ssl/certs", "/etc/ssl/ca-certs"])
-            parameters = {"link": link, "broken_target": broken}
-            drafts.append(
-                Draft([f"ln -sfn {broken} {link}"], [f"ln -sfn {q(node.target)} {link}"], _HINT, parameters)
-            )
+        Draft([f": > {_BUNDLE}"], ["update-ca-certificates --fresh"], _HINT, {"kind": "emptied bundle"}),
+        Draft(
+            [f"truncate -s {kept} {_BUNDLE}"],
+            ["update-ca-certificates --fresh"],
+            _HINT,
+            {"kind": "bundle cut off", "size_bytes": str(kept)},
+        ),
+        Draft([f"chmod 600 {_BUNDLE}"], [f"chmod 644 {_BUNDLE}"], _HINT, {"kind": "bundle for root only"}),
+        Draft(
+            [f"chmod 700 {_FOLDER}"], [f"chmod {folder.mode:o} {_FOLDER}"], _HINT, {"kind": "closed folder"}
+        ),
+    ]
     rng.shuffle(drafts)
     yield from drafts
 

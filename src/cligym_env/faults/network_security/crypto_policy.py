@@ -1,4 +1,4 @@
-"""The system's cryptography policy allows too little, or cannot be read."""
+"""The system's cryptography policy allows only what no installed provider has."""
 
 from __future__ import annotations
 
@@ -10,49 +10,34 @@ from cligym_env.faults._common import Draft, Family, Look, q
 
 __all__ = ["create"]
 
-_HINT = (
-    "The library for cryptography works; how it is set up for this system does not fit what the tests do."
-)
-_FILES = ("/etc/ssl/openssl.cnf", "/usr/lib/ssl/openssl.cnf")
-_POLICIES = {
-    "only the newest protocol": ["MinProtocol = TLSv1.3", "MaxProtocol = TLSv1.3"],
-    "only an old protocol": ["MaxProtocol = TLSv1.1"],
-    "no cipher": ["CipherString = NULL"],
-    "an unknown cipher": ["CipherString = AES512-ONLY"],
-    "an unknown group": ["Groups = brainpoolP999t1"],
-}
+_HINT = "The library for cryptography works; how it is set up for this system rules out what the tests do."
+_FILE = "/etc/ssl/openssl.cnf"
+_SECTION = "[openssl_init]"
 
 
 def _drafts(look: Look, rng: Random) -> Iterator[Draft]:
-    if not set(_FILES) & set(look.usage.files):
+    # What reads the system's library: its own program, and the interpreter's module for it.
+    if "/usr/bin/openssl" not in look.usage.programs and not look.partly("_ssl"):
         return
-    path = look.node(_FILES[0]).real
-    text = look.text(path)
-    if "\n[openssl_init]\n" not in text or "ssl_conf" in text:
+    text = look.text(_FILE)
+    lines = text.split("\n")
+    if _SECTION not in lines or "alg_section" in text:
         return
-    names = sorted(_POLICIES)
-    rng.shuffle(names)
-    for name in names:
-        at = text.split("\n").index("[openssl_init]") + 1
-        lines = "\n".join(
-            [
-                "",
-                "[hardening]",
-                "system_default = hardening_default",
-                "",
-                "[hardening_default]",
-                *_POLICIES[name],
-            ]
-        )
-        yield Draft(
-            [f"sed -i {q(f'{at}a ssl_conf = hardening')} {path}", f"cat >> {path} <<'EOF'\n{lines}\nEOF"],
-            [
-                f"sed -i -e '/^ssl_conf = hardening$/d' {path}",
-                f"truncate -s {len(text.encode())} {path}",
-            ],
-            _HINT,
-            {"policy": name},
-        )
+    name = rng.choice(["hardened_properties", "fips_properties", "approved_only"])
+    wanted = rng.choice(["fips=yes", "provider=fips", "provider=hsm"])
+    number = lines.index(_SECTION) + 1
+    yield Draft(
+        [
+            f"sed -i {q(f'{number}a alg_section = {name}')} {_FILE}",
+            f"printf '\\n[{name}]\\ndefault_properties = {wanted}\\n' >> {_FILE}",
+        ],
+        [
+            f"sed -i -e '/^alg_section = {name}$/d' {_FILE}",
+            f"truncate -s {len(text.encode())} {_FILE}",
+        ],
+        _HINT,
+        {"section": name, "properties": wanted},
+    )
 
 
 def create() -> FaultFamily:
