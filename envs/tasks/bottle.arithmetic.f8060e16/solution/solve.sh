@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 2942s/+/-/ /testbed/bottle.py

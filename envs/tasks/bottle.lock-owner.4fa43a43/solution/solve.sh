@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+chown dev: /var/lib/bottle/add-header.lock

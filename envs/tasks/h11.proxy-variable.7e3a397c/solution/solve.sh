@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-sed -i '/^http_proxy=/d' /etc/environment

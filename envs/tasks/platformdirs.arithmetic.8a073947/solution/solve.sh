@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '252s/\*/\//' /testbed/src/platformdirs/unix.py

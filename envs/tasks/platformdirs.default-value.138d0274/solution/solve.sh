@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 351s/True/False/ /testbed/src/platformdirs/__init__.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i -e 184,185d -e '$d' /testbed/src/platformdirs/api.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+rm /opt/venv/lib/python3.11/site-packages/vendor.pth

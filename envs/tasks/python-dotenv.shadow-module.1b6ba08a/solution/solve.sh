@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-rm /testbed/queue.py

@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-sed -i '312s/<=/>/' /testbed/tinydb/queries.py

@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-rm /var/lib/tinydb/close.lock

@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-chown dev: /var/lib/tzlocal/get-unique-tzs.lock
