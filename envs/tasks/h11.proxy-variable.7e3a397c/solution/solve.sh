@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '/^http_proxy=/d' /etc/environment

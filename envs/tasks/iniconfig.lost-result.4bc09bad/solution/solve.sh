@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '242s/ S/ return S/' /testbed/src/iniconfig/__init__.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+chmod 644 /etc/ssl/certs/ca-certificates.crt

@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-rm /opt/venv/lib/python3.11/site-packages/vendor.pth

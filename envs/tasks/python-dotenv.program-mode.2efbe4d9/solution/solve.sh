@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-chmod 755 /opt/venv/bin/dotenv

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+rm /testbed/queue.py

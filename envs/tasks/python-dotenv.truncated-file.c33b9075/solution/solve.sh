@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+/opt/venv/bin/python -m pip install --force-reinstall --no-deps traitlets==5.16.1

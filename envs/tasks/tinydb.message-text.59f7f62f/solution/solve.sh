@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i 147s/Dcoument/Document/ /testbed/tinydb/table.py
