@@ -11,6 +11,7 @@ from cligym_env import verify as package
 from cligym_env.core import Entry, Gold, Image, Inversion, Outcome, PathState, Source, SuiteResult, Task
 from cligym_env.errors import SandboxError
 from cligym_env.verify import Images, _run, verify
+from cligym_env.verify._graft import RemadeError
 from cligym_env.verify._states import Finding, Survey
 
 TESTS = ("a", "b", "c", "d", "e")
@@ -157,6 +158,12 @@ def test_an_own_source_needs_control_runs(judge):
     verdict = judge(Machine(), "source")  # the stub's runner has none
     assert verdict.outcome is Outcome.UNRESOLVED
     assert "no control runs" in verdict.reason
+
+
+def test_what_its_own_program_does_not_make_is_quarantined(judge):
+    verdict = judge(Machine(on_graft=[RemadeError(STATE.path)]))
+    assert verdict.outcome is Outcome.UNRESOLVED
+    assert verdict.flags == (f"quarantined: {STATE.path}",)
 
 
 def test_no_space_on_the_host_is_the_machines(judge):

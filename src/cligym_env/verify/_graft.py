@@ -86,7 +86,7 @@ class Graft:
             sandbox.put(_archive([*chosen, *more]), remove=_removals([*chosen, *more], partly_broken))
         for finding in self.survey.of("remade"):
             sandbox.exec(REMAKERS[finding.path], timeout_s=_REMAKE_TIMEOUT_S)
-            if sandbox.read(finding.path) != finding.content:
+            if _made(sandbox, finding.path) != finding.content:
                 raise RemadeError(finding.path)
 
     def _restored(self, finding: Finding) -> Finding:
@@ -95,6 +95,13 @@ class Graft:
 
     def _sabotaged(self, finding: Finding) -> Finding:
         return replace(finding, content=self.replaced.get(finding.path, finding.content))
+
+
+def _made(sandbox: Sandbox, path: str) -> bytes | None:
+    try:
+        return sandbox.read(path)
+    except (FileNotFoundError, OverflowError):
+        return None
 
 
 def _of_gold(path: str, pristine: Pristine, content: bytes) -> Finding:

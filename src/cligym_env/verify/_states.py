@@ -18,6 +18,7 @@ Kind = Literal["gold", "broken", "inert", "known", "remade", "source", "quaranti
 MAX_CHANGED = 20_000
 MAX_CONTENT_BYTES = 32 << 20
 _MAX_FLAGS = 100
+_MAX_COMPARED = 500
 _MAX_SHOWN_CHARS = 240
 _SET_ID_BITS = 0o6000
 REMAKERS = {
@@ -93,9 +94,8 @@ def survey(task: Task, gold: Gold, snapshot: Snapshot, pristine: Pristine) -> Su
     findings = tuple(one for one in found if one.kind != "quarantined" or one.path in known)
     taken = {finding.path for finding in findings if finding.kind != "broken"}
     rest = [path for path, entry in changed.items() if entry.kind != "dir" or entry.opaque]
-    flags = _flags(
-        [path for path in rest if path not in taken | known and not is_derived(path, changed)], gold
-    )
+    others = [path for path in rest if path not in taken | known and not is_derived(path, changed)]
+    flags = _flags(others, gold, lambda path: _is_as_gold(path, snapshot, changed, pristine))
     return Survey(findings, (*flags, *(["too many changed paths: /"] if overflow else [])))
 
 
@@ -113,16 +113,25 @@ def _final(snapshot: Snapshot, path: str, changed: Mapping[str, Entry]) -> Entry
     return replace(snapshot.entry(path), opaque=False)
 
 
-def _flags(paths: Iterable[str], gold: Gold) -> list[str]:
-    flags = []
+def _is_as_gold(path: str, snapshot: Snapshot, changed: Mapping[str, Entry], pristine: Pristine) -> bool:
+    """Whether a path was touched and not changed, as by installing the same again."""
+    return same(_final(snapshot, path, changed), pristine.snapshot.entry(path))
+
+
+def _flags(paths: Iterable[str], gold: Gold, is_equal: Callable[[str], bool]) -> list[str]:
+    flags: list[str] = []
+    n_compared = 0
     for path in paths:
         if _zones.is_temporary(path) or is_inert(path):
             continue
         name = _zones.steers(path, gold)
-        if name in _zones.MACHINERY:
+        if name not in _zones.MACHINERY:
+            continue
+        n_compared += 1
+        if n_compared > _MAX_COMPARED or not is_equal(path):
             flags.append(f"{name}: {_printable(path)}")
-            if len(flags) == _MAX_FLAGS:
-                break
+        if len(flags) == _MAX_FLAGS:
+            break
     return flags
 
 
