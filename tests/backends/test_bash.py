@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from cligym_env.backends import _bash
 from cligym_env.backends._bash import ARGV, BashSession, CappedOutput
+from cligym_env.backends._channel import unread_bytes
 from cligym_env.errors import ActionError, ShellLostError
 
 
@@ -38,6 +40,9 @@ class HostChannel:
 
     def send(self, data: bytes, *, begins: bool = True) -> None:
         self.into.write(data)
+
+    def unread_bytes(self) -> int:
+        return unread_bytes(self.into.fileno())
 
     def recv(self, timeout_s: float) -> bytes | None:
         until = time.monotonic() + timeout_s
@@ -196,6 +201,39 @@ def test_a_shell_that_ignores_everything_is_replaced(shell: BashSession) -> None
 
 
 def test_what_follows_an_interrupted_command_is_not_run(shell: BashSession) -> None:
+    assert b"after" not in shell.run("sleep 1000; echo after", timeout_s=0.5).output
+
+
+def test_an_interrupt_waits_until_the_command_is_read(
+    shell: BashSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell that got no processor until the deadline would run all of it afterwards."""
+    monkeypatch.setattr(_bash, "_BEGIN_S", 60.0)
+    channel = shell._channel
+    assert isinstance(channel, HostChannel)
+    pid = channel.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+        time.sleep(0.01)
+    threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+    assert b"after" not in shell.run("sleep 1000; echo after", timeout_s=0.01).output
+    assert shell.run("echo works", timeout_s=60).output == b"works\n"
+
+
+def test_what_begins_after_the_interrupt_is_interrupted_again(
+    shell: BashSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = shell._channel
+    assert isinstance(channel, HostChannel)
+    interrupt, n_lost = channel.interrupt, []
+
+    def lost_once() -> None:
+        if n_lost:
+            interrupt()
+        n_lost.append(1)
+
+    monkeypatch.setattr(channel, "interrupt", lost_once)
+    monkeypatch.setattr(_bash, "_AGAIN_S", 60.0)
     assert b"after" not in shell.run("sleep 1000; echo after", timeout_s=0.5).output
 
 

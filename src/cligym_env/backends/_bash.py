@@ -7,9 +7,9 @@ directory. As a line of its own the marker comes after an interrupt too. Output 
 one stream, so neither overtakes the other. A policy can forge a marker, and then deceives itself
 only: nothing rewarded depends on a shell's output.
 
-At its deadline a command is interrupted, then killed up to three times, then the shell is given
-up and a new one takes its directory; all within 5 s. One thing is beyond reach: when a command
-that *ignores* interrupts is killed, bash goes on with the next command of the same line.
+At its deadline a command is interrupted twice, then killed twice, then the shell is given up and
+a new one takes its directory; all within 5 s. One thing is beyond reach: when a command that
+*ignores* interrupts is killed, bash goes on with the next command of the same line.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from cligym_env.backends._capped import CappedOutput
+from cligym_env.backends._channel import Channel
 from cligym_env.core import ExecResult
 from cligym_env.errors import ActionError, SandboxLostError, ShellLostError
 
@@ -40,75 +40,20 @@ _SETUP = (
 # closed inside, and what `exec >file` does ends with the command.
 _PLAIN = b" <&63\n"
 _GUARDED = b" <&63 >&62 2>&62 62>&- 63<&-\n"
-_INLINE_BYTES = 4_000  # bash reads a pipe byte by byte; what is longer goes through a file
+_INLINE_BYTES = 4_000  # what is longer goes through a file
 _KEEP_BYTES = 8_192  # held back while a marker may still be coming: a directory has up to 4 KB
 _OPEN_S = 45.0  # for a new shell to answer; it takes milliseconds on a machine that is not busy
 _ASK_AFTER_S = 2.0
-_INTERRUPT_S = 1.0  # the three add up to 4.6 s, so that a call is back 5 s after its deadline
+_BEGIN_S = 0.6  # for the shell to read a command whose deadline has come; it takes microseconds
+_SETTLE_S = 0.02
+_INTERRUPT_S = 1.0  # these five add up to 5 s, within which a call is back
+_AGAIN_S = 0.6
 _KILL_S = 0.6
-_REOPEN_S = 1.8
-_N_KILLS = 3
+_REOPEN_S = 1.6
 
 _chance = random.Random()  # not to be guessed by mistake, is all
 # An interactive bash without a terminal complains whenever a signal kills its child.
 _NOISE = re.compile(rb"bash: \[\d+: \d+ \(\d+\)\] tcsetattr: Inappropriate ioctl for device\n")
-
-
-class Channel(Protocol):
-    """One running bash, as a back end reaches it. Every call returns soon; none blocks for good.
-
-    A back end's ``open_channel(cwd)`` starts ``ARGV`` in that directory, or in ``/`` when it is
-    gone, and raises ``ShellLostError`` or ``SandboxLostError``. ``close`` may come from another
-    thread while ``recv`` waits, which then gives ``b""``.
-    """
-
-    def send(self, data: bytes, *, begins: bool = True) -> None:
-        """Write to the shell's standard input.
-
-        Args:
-            data: whole lines.
-            begins: a command begins; what already runs belongs to earlier ones.
-
-        Raises:
-            OSError: the shell is gone.
-        """
-        ...
-
-    def recv(self, timeout_s: float) -> bytes | None:
-        """Read what the shell and its children printed.
-
-        Returns:
-            Some bytes; ``None`` when none came in time; ``b""`` when the shell itself has ended
-            and its output was read, even if a child of it holds the stream open.
-        """
-        ...
-
-    def interrupt(self) -> None:
-        """SIGINT to the shell and all that runs below it, none of them sooner than the rest."""
-        ...
-
-    def kill(self) -> None:
-        """SIGKILL to what was started below the shell since the last ``send``, SIGINT to the shell.
-
-        All together again; what stands still is continued. Returns when the killed are gone.
-        """
-        ...
-
-    def exit_code(self) -> int:
-        """Status of the ended shell, 128+n after signal n; asked after ``recv`` gave ``b""``."""
-        ...
-
-    def stage(self, data: bytes) -> str:
-        """Put a file where the shell's user can read it, outside the sandbox's disk if possible."""
-        ...
-
-    def unstage(self, path: str) -> None:
-        """Remove a staged file."""
-        ...
-
-    def close(self) -> None:
-        """Kill the shell and what it runs in the foreground, give everything back; harmless twice."""
-        ...
 
 
 class BashSession:
@@ -133,6 +78,7 @@ class BashSession:
         self._lock = threading.Lock()
         self._closed = self._forgotten = False
         self._status = 0
+        self._asked = b""
         self._channel: Channel | None = None
         self._reader: _Reader
         self._open(_OPEN_S)
@@ -185,7 +131,7 @@ class BashSession:
         else:
             action = b"\\builtin eval -- '" + code.replace(b"'", b"'\\''") + b"'"
         try:
-            nonce = _nonce()
+            nonce, self._asked = _nonce(), b""
             rest = _GUARDED if b"exec" in code else _PLAIN
             self._send(channel, self._restore() + action + rest + _marker(nonce))
             answer = reader.at_once(nonce, self._output_bytes, deadline)
@@ -224,7 +170,8 @@ class BashSession:
             return marker
         probe = _nonce()
         reader.probe = b"\x1e" + probe + b"\x1f"
-        self._send(channel, b"PS1='\\036" + probe + b"\\037'\nPS1=\n", begins=False)
+        self._asked = b"PS1='\\036" + probe + b"\\037'\nPS1=\n"
+        self._send(channel, self._asked, begins=False)
         marker = reader.until(nonce, output, deadline, asking=True)
         if marker is not None and not reader.answered:
             reader.until(nonce, CappedOutput(0), time.monotonic() + _KILL_S, asking=True)
@@ -245,11 +192,17 @@ class BashSession:
 
     def _end(self, channel: Channel, output: CappedOutput, nonce: bytes) -> tuple[int, str] | None:
         """Climb the ladder after a deadline; the marker when the shell could be kept."""
+        self._let_begin(channel, len(_marker(nonce)) + len(self._asked))
         marker = self._after(channel.interrupt, output, nonce, _INTERRUPT_S)
-        for _ in range(_N_KILLS):
+        # What began only now has not seen the first interrupt; and after a kill, bash goes on.
+        for act, wait_s in (
+            (channel.interrupt, _AGAIN_S),
+            (channel.kill, _KILL_S),
+            (channel.kill, _KILL_S),
+        ):
             if marker is not None or self._reader.ended:
                 break
-            marker = self._after(channel.kill, output, nonce, _KILL_S)
+            marker = self._after(act, output, nonce, wait_s)
         if marker is None:
             return None
         # An interrupt may have reached a shell already back at its prompt: whatever that printed
@@ -259,6 +212,14 @@ class BashSession:
         if self._reader.until(again, output, time.monotonic() + _KILL_S) is None:
             return None
         return marker
+
+    def _let_begin(self, channel: Channel, n_behind_bytes: int) -> None:
+        """Wait until bash has read the command's line: an interrupt before that does not end it."""
+        until = time.monotonic() + _BEGIN_S
+        while channel.unread_bytes() > n_behind_bytes:
+            if time.monotonic() > until:
+                return
+            time.sleep(_SETTLE_S)
 
     def _after(
         self, act: Callable[[], None], output: CappedOutput, nonce: bytes, wait_s: float

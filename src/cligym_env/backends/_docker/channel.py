@@ -94,6 +94,10 @@ class ExecChannel:
             self._since = self._control.ticks()
         self._stream.send(data)
 
+    def unread_bytes(self) -> int:
+        """What was sent and not read yet; the engine's stream does not tell."""
+        return self._stream.unread_bytes() if isinstance(self._stream, Pipes) else 0
+
     def recv(self, timeout_s: float) -> bytes | None:
         """Read what the shell and its children printed."""
         if self._early:
@@ -121,7 +125,7 @@ class ExecChannel:
     def exit_code(self) -> int:
         """Status of the ended shell."""
         self._container.check_open()
-        code = self._exec.exit_code(3.0)
+        code = self._exec.exit_code(30.0)
         if code in (129, 137, 143, 255):  # so a shell ends, too, when its container dies
             self._container.check_running()
         return 255 if code is None else code

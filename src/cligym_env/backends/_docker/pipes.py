@@ -16,6 +16,7 @@ import stat
 import threading
 import time
 
+from cligym_env.backends._channel import unread_bytes
 from cligym_env.backends._docker import rooted
 
 __all__ = ["Pipes"]
@@ -105,6 +106,10 @@ class Pipes:
                 until = until or time.monotonic() + _SEND_S
                 if not self._writable.poll(max(0, int(1000 * (until - time.monotonic())))):
                     raise TimeoutError("the sandbox does not read what is written to it") from None
+
+    def unread_bytes(self) -> int:
+        """What was sent and not read yet."""
+        return 0 if self._closed else unread_bytes(self._into)
 
     def recv(self, timeout_s: float) -> bytes | None:
         """Read some output; ``None`` when none came in time, ``b""`` when the shell has ended."""

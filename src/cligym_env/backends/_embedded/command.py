@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from cligym_env.backends._channel import unread_bytes
 from cligym_env.backends._embedded import wire
 from cligym_env.backends._embedded.client import boot_ticks
 from cligym_env.errors import SandboxLostError
@@ -85,6 +86,10 @@ class Command:
             self._since = boot_ticks()
         while data:
             data = data[os.write(self.stdin, data) :]
+
+    def unread_bytes(self) -> int:
+        """What was sent and not read yet."""
+        return unread_bytes(self.stdin) if self.stdin >= 0 else 0
 
     def recv(self, timeout_s: float) -> bytes | None:
         """Read output; ``None`` when none came in time, ``b""`` after the end of the process."""
