@@ -1,6 +1,7 @@
 """What tests share: one object of each back end, and the base image in its store."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from cligym_env import plugins
 from cligym_env.core import Backend, Image
 from cligym_env.errors import CligymError
+
+# A script's background job is started with SIGINT ignored, and whatever tests start would ignore it too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL = ("embedded", "docker")
 """The back ends with a real kernel behind them."""

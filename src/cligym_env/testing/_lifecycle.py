@@ -31,7 +31,8 @@ from cligym_env.testing._bench import (
 __all__ = ["CHECKS"]
 
 _OWNER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 from cligym_env import plugins
 from cligym_env.core import Image
 backend = plugins.create("backends", sys.argv[1])

@@ -180,7 +180,7 @@ class Init:
             # All others are closed by exec.
             for source, target in ((stdin, 0), (output, 1), (output, 2)):
                 os.dup2(source, target)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             self._limit()
             if not self._lenient:
