@@ -1,3 +1,0 @@
-#!/bin/bash
-cd /testbed
-sed -i '3025s/globals()\.setdefault("_shared_values", \[\])/\[\]/' /testbed/bottle.py

@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+sed -i '53s/globals()\.setdefault("_shared_new_path", \[\])/\[\]/' /testbed/lib/yaml/resolver.py

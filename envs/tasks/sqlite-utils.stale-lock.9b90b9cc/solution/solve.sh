@@ -1,0 +1,3 @@
+#!/bin/bash
+cd /testbed
+rm /var/lib/sqlite-utils/inner.lock
