@@ -237,10 +237,10 @@ class _Watched:
             if data := self._pipes.recv(0.02):
                 return data
             said = self._stream.recv(0.0)
+            if said is not None:  # its end, too, when the program lets go of it for the pipes
+                self._until = self._until or time.monotonic() + _LATE_S
             if said:
                 return said
-            if said is not None:  # it ends, too, when the program lets go of it for the pipes
-                self._until = self._until or time.monotonic() + _LATE_S
             if self._until and time.monotonic() > self._until:
                 return b""
         return None

@@ -37,18 +37,23 @@ class Pipes:
     """
 
     def __init__(self, root: str) -> None:
-        name = f".cligym-{secrets.token_hex(8)}"
-        self._names = (f"{name}-in", f"{name}-out")
+        # In a folder of their own: the kernel may keep other users from FIFOs where all may write.
+        self._name = f".cligym-{secrets.token_hex(8)}"
+        self._names = ("in", "out")
         self._ends: list[int] = []
         self._using = threading.Lock()
         self._closed = False
         self._pid = os.getpid()
         with rooted.locate(root, _FOLDER) as place:
             flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._folder = os.open(place.name, flags, dir_fd=place.folder)
+            self._above = os.open(place.name, flags, dir_fd=place.folder)
+        self._folder = -1
         try:
-            if os.fstat(self._folder).st_dev == os.stat(root).st_dev:
+            if os.fstat(self._above).st_dev == os.stat(root).st_dev:
                 raise OSError(f"{_FOLDER} is no memory")  # nothing of ours goes to the sandbox's disk
+            os.mkdir(self._name, 0o711, dir_fd=self._above)
+            self._folder = os.open(self._name, flags, dir_fd=self._above)
+            os.chmod(f"/proc/self/fd/{self._folder}", 0o711)  # whatever this process's own mask
             for one in self._names:
                 self._ends.append(_fifo(self._folder, one))
             self._ends.append(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
@@ -68,7 +73,7 @@ class Pipes:
     @property
     def inside(self) -> tuple[str, str]:
         """Their paths in the container: what the shell reads, and what it writes."""
-        return f"{_FOLDER}/{self._names[0]}", f"{_FOLDER}/{self._names[1]}"
+        return f"{_FOLDER}/{self._name}/{self._names[0]}", f"{_FOLDER}/{self._name}/{self._names[1]}"
 
     def connected(self, host_pid: int) -> None:
         """The shell holds the other ends: take away the names, and ours that only held them open.
@@ -157,7 +162,11 @@ class Pipes:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=self._folder)
             os.close(self._folder)
-            self._folder = -1
+        if self._above >= 0:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._name, dir_fd=self._above)
+            os.close(self._above)
+        self._folder = self._above = -1
 
     def _give_back(self) -> None:
         if os.getpid() == self._pid:
