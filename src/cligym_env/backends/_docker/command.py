@@ -247,7 +247,7 @@ class _Watched:
 
 
 def _begun(stream: Stream | _Watched, nonce: str) -> tuple[bytes, int]:
-    """Read the first line, which our own code prints; the rest, and the process id."""
+    """Read up to the line that our own code prints; what else came, and the process id."""
     held = bytearray()
     start = nonce.encode() + b" "
     until = time.monotonic() + _BEGIN_S
@@ -256,9 +256,10 @@ def _begun(stream: Stream | _Watched, nonce: str) -> tuple[bytes, int]:
         if not data:
             return bytes(held), 0
         held += data
-        line, end, rest = bytes(held).partition(b"\n")
-        if end and line.startswith(start) and line[len(start) :].isdigit():
-            return rest, int(line[len(start) :])
+        before, _, line = bytes(held).partition(start)
+        number, end, rest = line.partition(b"\n")
+        if end and number.isdigit():
+            return before + rest, int(number)
     return bytes(held), 0
 
 
