@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -73,6 +74,27 @@ class BashPipe:
         """Give it back."""
         self._process.kill()
         self._process.communicate()
+
+
+class BashLikeOurs(BashPipe):
+    """A fairer floor: as above, but with what a shell for policies cannot do without.
+
+    The command is quoted and evaluated, so that no syntax error swallows the marker; its input is
+    empty, and the marker carries the exit status and the directory.
+    """
+
+    def run(self, command: str) -> str:
+        """Run a command and give its output."""
+        assert self._process.stdin and self._process.stdout
+        marker = secrets.token_hex(8).encode()
+        self._process.stdin.write(
+            b"eval %b </dev/null\nprintf '%b %%s %%s\\n' $? \"$PWD\"\n"
+            % (shlex.quote(command).encode(), marker)
+        )
+        received = b""
+        while not (received.endswith(b"\n") and marker in received):
+            received += os.read(self._process.stdout.fileno(), 65536)
+        return received.partition(marker)[0].decode()
 
 
 class Ours:
@@ -156,7 +178,7 @@ class SweRex:
 
 
 def contenders(gold_name: str, backends: tuple[str, ...], *, peers: bool = True) -> Iterator[Contender]:
-    """Yield the floor, each back end that works here, and each peer that is installed.
+    """Yield the two floors, each back end that works here, and each peer that is installed.
 
     Args:
         gold_name: whose image the machines start from.
@@ -164,6 +186,7 @@ def contenders(gold_name: str, backends: tuple[str, ...], *, peers: bool = True)
         peers: whether other people's tools run beside ours.
     """
     yield Contender("bash on this host, a pipe", BashPipe)
+    yield Contender("the same with eval, empty input, status", BashLikeOurs)
     docker_image = ""
     for name in backends:
         backend: Backend = plugins.create("backends", name)
@@ -182,10 +205,10 @@ def contenders(gold_name: str, backends: tuple[str, ...], *, peers: bool = True)
 
 
 def _ours(backend: Backend, image: Image) -> Contender:
-    settle = getattr(backend, "settle", None)
+    prepare = getattr(backend, "prepare", None)  # docker keeps a warm pool
     return Contender(
         f"cligym_env, {backend.name}",
         lambda: Ours(backend.start(image)),
-        (lambda: settle(image)) if settle else (lambda: None),
+        (lambda: prepare(image, 1)) if prepare else (lambda: None),
         backend.close,
     )

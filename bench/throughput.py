@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     print("| throughput | alive | steps/s | create+destroy/s | MiB each |")
     print("|---|---|---|---|---|")
-    floor, *ours = contenders(options.gold, tuple(options.backends.split(",")), peers=False)
+    floor, _, *ours = contenders(options.gold, tuple(options.backends.split(",")), peers=False)
     for contender in (floor, *ours):
         for n_machines in (int(number) for number in options.machines.split(",")):
             steps_per_s, cycles_per_s, memory = measure(contender, n_machines, options.steps)
