@@ -119,11 +119,17 @@ class MiniSweAgent:
     def __init__(self, image: str) -> None:
         from minisweagent.environments.docker import DockerEnvironment  # noqa: PLC0415
 
-        self._environment = DockerEnvironment(image=image, run_args=["--rm", "--network", "none"])
+        # Our images start our own first process; the peer starts its.
+        self._environment = DockerEnvironment(
+            image=image, run_args=["--rm", "--network", "none", "--entrypoint", ""]
+        )
 
     def run(self, command: str) -> str:
         """Run a command and give its output."""
-        return str(self._environment.execute({"command": command})["output"])
+        answer = self._environment.execute({"command": command})
+        if answer["returncode"]:
+            raise RuntimeError(f"mini-swe-agent: {answer}")
+        return str(answer["output"])
 
     def close(self) -> None:
         """Give it back; the peer's own clean-up waits for a background command."""
