@@ -9,7 +9,7 @@ import time
 from typing import NamedTuple
 
 _CALM_S = 0.5  # a process that runs stops within microseconds; not one that waits for disk or processor
-_HOLD_S = 2.0  # for all rounds together
+_HOLD_S = 15.0  # for all rounds together: a bomb of forks takes some, and on a busy machine long ones
 _GONE_S = 0.5
 _ROUNDS = 50  # of looking for new ones while a family forks
 

@@ -254,10 +254,14 @@ class Init:
         shells = {running.pid for running in self._by_pid.values() if running.is_shell}
         if self._n_strikes > 2:
             shells = set()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGSTOP)  # all at once, so that nothing forks while the rest is killed
         for pid in family.everybody(self._proc):
             if pid not in shells and pid not in self._helpers:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGCONT)
 
     # ── the dead ────────────────────────────────────────────────────────────────────────────
 
