@@ -25,6 +25,8 @@ from pypi_simple import (
     NoSuchProjectError,
     PyPISimple,
 )
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from cligym_env.errors import GoldError, ImageError
 from cligym_env.gold._host import Report, forget_stale, sha256
@@ -37,6 +39,7 @@ _GLIBC_MINOR = 36
 
 _TIMEOUT_S = 60.0
 _N_WORKERS = 8
+_RETRIES = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
 
 
 @cache
@@ -104,6 +107,8 @@ def _present(folder: Path) -> dict[tuple[str, Version], Path]:
 def _fetched(name: str, version: str, into: Path, *, wheel: bool) -> Path:
     endpoint, certificate = _configured()
     with _answers(name, version), PyPISimple(endpoint) as client:
+        for scheme in ("http://", "https://"):
+            client.s.mount(scheme, HTTPAdapter(max_retries=_RETRIES))
         if certificate:
             client.s.verify = certificate
         page = client.get_project_page(name, timeout=_TIMEOUT_S)

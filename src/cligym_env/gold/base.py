@@ -101,6 +101,7 @@ settle
 
 BUILD_LIMITS = Limits(memory_bytes=4 << 30, n_pids=2048, n_cpus=2.0, disk_bytes=8 << 30)
 _APT_TIMEOUT_S = 1800.0
+_APT_PAUSE_S = 3
 _SETUP_TIMEOUT_S = 600.0
 _PULLED = "debian:bookworm-slim"
 
@@ -167,8 +168,12 @@ def _apt(sandbox: Sandbox, command: str, lent: str, *, sources: bool = False) ->
         sandbox.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_bytes())
         leftovers.append("/etc/resolv.conf")
     sandbox.write(place, lent.encode())
+    # A name server or a mirror may fail for a moment, and an update that missed a list ends with 0.
     script = (
-        f"set -eu\napt-get -qq -o APT::Sandbox::User=root update\n{command}\n"
+        "set -eu\n"
+        "update() { apt-get -qq -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any update; }\n"
+        f"work() {{ update || return\n{command}\n}}\n"
+        f"work || {{ sleep {_APT_PAUSE_S}; work; }} || {{ sleep {3 * _APT_PAUSE_S}; work; }}\n"
         f"rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old\n"
         f"rm -rf /var/log/* {shlex.join(leftovers)}"
     )
@@ -233,11 +238,19 @@ def _bootstrapped(report: Report) -> Path:
             raise ImageError("the base image needs mmdebstrap: apt-get install mmdebstrap")
         for stale in _folder().glob(".making-*"):
             shutil.rmtree(stale, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=_folder(), prefix=".making-") as scratch:
-            _bootstrap(Path(scratch), report)
-            os.replace(Path(scratch, "sources"), kept)
-            os.replace(Path(scratch, "base.tar"), archive)
+        try:
+            _bootstrap_into(archive, kept, report)
+        except ImageError:  # a mirror may fail for a moment
+            report("base image: once more")
+            _bootstrap_into(archive, kept, report)
     return archive
+
+
+def _bootstrap_into(archive: Path, kept: Path, report: Report) -> None:
+    with tempfile.TemporaryDirectory(dir=_folder(), prefix=".making-") as scratch:
+        _bootstrap(Path(scratch), report)
+        os.replace(Path(scratch, "sources"), kept)
+        os.replace(Path(scratch, "base.tar"), archive)
 
 
 def _bootstrap(scratch: Path, report: Report) -> None:

@@ -140,7 +140,7 @@ def _from_debian(wanted: Source, into: Path, backend: Backend, base_image: Image
         get = "apt-get -qq -o APT::Sandbox::User=root --download-only --only-source source"
         # The newest revision's own files may be gone from a mirror while the upstream archive is there.
         command = (
-            f"mkdir /tmp/source && cd /tmp/source\n{get} {shlex.quote(wanted.name)} 2>&1 "
+            f"mkdir -p /tmp/source && cd /tmp/source\n{get} {shlex.quote(wanted.name)} 2>&1 "
             f"|| {get} {shlex.quote(wanted.name)}/{base.SUITE} 2>&1 || true"
         )
         said = base.apt(sandbox, command, sources=True)
